@@ -1,0 +1,35 @@
+# One image for the front end, the workers and the command line; the command says which.
+#   docker build -t slotwise . && docker run --rm slotwise slotwise --version
+
+FROM python:3.11-slim AS build
+WORKDIR /build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+
+# The dependencies, in a layer of their own: they change seldom.
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/slotwise \
+    && python -m venv /opt/build \
+    && /opt/slotwise/bin/pip install --require-hashes -r requirements.lock \
+    && /opt/build/bin/pip install --require-hashes -r requirements-build.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY slotwise slotwise
+COPY service service
+COPY worker worker
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheel . \
+    && /opt/slotwise/bin/pip install --no-deps /build/wheel/*.whl
+
+
+FROM python:3.11-slim
+COPY --from=build /opt/slotwise /opt/slotwise
+ENV PATH=/opt/slotwise/bin:$PATH PYTHONUNBUFFERED=1
+
+# A number, so that Kubernetes can see that it is not root. Nobody writes here but `slotwise up`.
+RUN install -d -o 10001 -g 10001 -m 700 /data
+USER 10001:10001
+WORKDIR /data
+
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '8000') + '/healthz', timeout=4)"]
+
+CMD ["python", "-P", "-m", "service"]

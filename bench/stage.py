@@ -1,0 +1,53 @@
+"""What every benchmark stands on: a server without persistence, processes that end with it, medians."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from tests.servers import Server
+
+ROOT = Path(__file__).resolve().parents[1]
+ARQ = str(Path(sys.executable).with_name("arq"))
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def process(command: list[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    full = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    with tempfile.TemporaryDirectory() as directory:
+        started = subprocess.Popen(
+            command, env=full, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield started
+        finally:
+            started.send_signal(signal.SIGTERM)
+            started.wait(30)
+
+
+def spread(values: list[float]) -> str:
+    """Median, and the least and the most."""
+    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Write the lock files anew from pyproject.toml: exact versions, their hashes, and no addresses.
+# Needs `uv` (pip install uv). `scripts/lock.sh --upgrade` takes the newest versions.
+set -euo pipefail
+exec </dev/null
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if ! command -v uv >/dev/null; then
+    echo "scripts/lock.sh needs uv: pip install uv" >&2
+    exit 2
+fi
+
+compile() {
+    uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+        --no-emit-index-url --no-emit-find-links "$@"
+}
+
+# What runs; what runs and what tests it; what builds the wheel (the Dockerfile's first stage).
+compile --extra embedded --output-file requirements.lock "$@" pyproject.toml
+compile --extra embedded --group dev --constraint requirements.lock \
+    --output-file requirements-dev.lock "$@" pyproject.toml
+sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml |
+    compile --constraint requirements-dev.lock --output-file requirements-build.lock "$@" -
+
+if grep -nE '://|^-|file:| @ ' requirements.lock requirements-dev.lock requirements-build.lock; then
+    echo "a lock file names an address, see above" >&2
+    exit 1
+fi

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The checks, then the tests. Does all set-up by itself; other arguments go to pytest.
+#   --quick  without the tests marked slow or soak (under 2 minutes)
+#   (none)   without those marked soak; this is what CI runs
+#   --full   all of them
+set -euo pipefail
+exec </dev/null
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+chosen="not soak"
+arguments=()
+for argument in "$@"; do
+    case "$argument" in
+        --quick) chosen="not slow and not soak" ;;
+        --full) chosen="" ;;
+        *) arguments+=("$argument") ;;
+    esac
+done
+
+scripts/setup.sh
+# What tests need beyond Python is installed here (browser, model checker, …): nothing yet.
+scripts/check.sh
+
+report="$(mktemp)"
+trap 'rm -f "$report"' EXIT
+status=0
+# ${…+…}: an empty array counts as unset for macOS's bash 3.2.
+.venv/bin/python -m pytest -m "$chosen" --junitxml="$report" \
+    ${arguments[@]+"${arguments[@]}"} || status=$?
+if ! .venv/bin/python scripts/count_tests.py "$report" && [[ "$status" == 0 ]]; then status=1; fi
+exit "$status"

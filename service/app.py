@@ -1,0 +1,114 @@
+"""The application: its routes, and what lives as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service import catalogue, health, jobs, slots
+from service.front import Front
+from service.paths import RawPath
+from service.problems import Unforeseen, invalid, on_http_exception, on_slotwise_error
+from service.request_id import RequestId
+from service.waiting import Waiting
+from slotwise.errors import SlotwiseError, printable
+from slotwise.lease import Observer
+from slotwise.settings import Settings
+from slotwise.store import Store
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(settings: Settings, url: str) -> Starlette:
+    """The front end over the store at `url`. It starts, and answers 503, while the store is away."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with front(settings, url) as app.state.front:
+            yield
+
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(RequestId), Middleware(Unforeseen), Middleware(RawPath)],
+        exception_handlers={SlotwiseError: on_slotwise_error, HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+@asynccontextmanager
+async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
+    """What the endpoints share, with the observer of leases running beside it."""
+    store = await Store.connect(url)
+    observer = Observer(url)
+    observer.start()
+    configuring = asyncio.create_task(_configure(store, settings), name="configure")
+    try:
+        async with store.ended() as ended:
+            yield Front(settings, store, catalogue.Catalogue(store), Waiting(store, ended))
+    finally:
+        await _end(configuring)
+        await asyncio.to_thread(observer.stop)
+        await store.close()
+
+
+async def _configure(store: Store, settings: Settings) -> None:
+    """Tell the store the configured cap, as soon as it can be told."""
+    told = settings.told("max_concurrent_jobs")
+    by = f"service on {socket.gethostname()}"
+    for attempt in itertools.count():
+        try:
+            await store.configure(settings.max_concurrent_jobs, told=told, by=by)
+        except SlotwiseError as error:
+            if attempt == 0:
+                log.warning("%s (answering 503 meanwhile)", error.message)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel `task` until it has ended: before Python 3.12, `wait_for` (in redis-py) can swallow a cancel."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+
+
+def _routes() -> list[Route]:
+    return [
+        _route("POST", "/jobs", jobs.submit),
+        _route("GET", "/jobs/concurrency/status", slots.status),
+        _route("GET", "/jobs/{job_id:job_id}", jobs.read),
+        _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
+        _route("GET", "/algorithms", catalogue.listing),
+        _route("GET", "/algorithms/{name:name}", catalogue.one),
+        _route("GET", "/healthz", health.healthz),
+        _route("GET", "/readyz", health.readyz),
+    ]
+
+
+def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+    async def without_query(request: Request) -> Response:
+        if request.scope["query_string"]:
+            name = next(iter(request.query_params), request.url.query)
+            raise invalid(f"This endpoint takes no query parameters: leave out {printable(name, 100)!r}.")
+        return await endpoint(request)
+
+    return Route(path, without_query, methods=[method], name=endpoint.__qualname__)

@@ -1,0 +1,92 @@
+"""The algorithms that workers have published, as this process last read them (at most a second ago)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.answer import Json
+from service.parameters import Parameters
+from slotwise.errors import SlotwiseError, printable
+from slotwise.store import Store
+
+MAX_AGE_SECONDS: Final = 1.0
+MAX_NAMES: Final = 50  # that an error lists
+
+
+@dataclass(frozen=True)
+class Known:
+    """A catalogue entry; its schema is compiled when a first job names it, so a bad one harms no other."""
+
+    entry: Mapping[str, Any]
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return Parameters(self.entry["parameters"])
+
+
+class Catalogue:
+    """A cache of the catalogue.
+
+    Every method raises SlotwiseError `store-unavailable` when it must read and cannot.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Known] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def entries(self) -> list[Mapping[str, Any]]:
+        """All entries, by name."""
+        await self._refresh(MAX_AGE_SECONDS)
+        return [known.entry for known in self._known.values()]
+
+    async def find(self, name: str) -> Known:
+        """The algorithm called `name`. Raises: SlotwiseError `algorithm-not-found`."""
+        await self._refresh(MAX_AGE_SECONDS)
+        if name not in self._known:
+            await self._refresh(0)  # published since
+        try:
+            return self._known[name]
+        except KeyError:
+            raise SlotwiseError("algorithm-not-found", self._names(name)) from None
+
+    async def _refresh(self, max_age_seconds: float) -> None:
+        needed_since = time.monotonic() - max_age_seconds
+        if self._read_at >= needed_since:
+            return
+        async with self._reading:
+            if self._read_at >= needed_since:  # another request has read it meanwhile
+                return
+            began = time.monotonic()
+            entries = await self._store.catalogue()
+            self._known = {name: self._updated(name, entry) for name, entry in entries.items()}
+            self._read_at = began
+
+    def _updated(self, name: str, entry: Mapping[str, Any]) -> Known:
+        before = self._known.get(name)
+        return before if before is not None and before.entry == entry else Known(entry)
+
+    def _names(self, name: str) -> str:
+        text = f"No algorithm is called {printable(name, 100)!r}."
+        if not self._known:
+            return f"{text} None is known yet: start a worker."
+        return f"{text} Known: {', '.join(list(self._known)[:MAX_NAMES])}."
+
+
+async def listing(request: Request) -> Response:
+    """GET /algorithms"""
+    return Json({"algorithms": await request.app.state.front.catalogue.entries()})
+
+
+async def one(request: Request) -> Response:
+    """GET /algorithms/{name}"""
+    return Json((await request.app.state.front.catalogue.find(request.path_params["name"])).entry)

@@ -1,0 +1,18 @@
+"""What the endpoints of one process share; made at start, found as `request.app.state.front`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.catalogue import Catalogue
+from service.waiting import Waiting
+from slotwise.settings import Settings
+from slotwise.store import Store
+
+
+@dataclass(frozen=True)
+class Front:
+    settings: Settings
+    store: Store
+    catalogue: Catalogue
+    waiting: Waiting

@@ -1,0 +1,98 @@
+"""The endpoints of jobs: submit, read, cancel."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import body
+from service.answer import Json
+from service.front import Front
+from service.idempotency import identity
+from service.paths import job_url
+from service.submission import JobRequest, job_request
+from service.view import job_object
+from service.waiting import preferred_seconds
+from slotwise.errors import SlotwiseError, printable
+from slotwise.job import TERMINAL, Job
+from slotwise.store import Submitted
+
+
+async def submit(request: Request) -> Response:
+    """POST /jobs"""
+    front: Front = request.app.state.front
+    seconds = preferred_seconds(request.headers)
+    value, size = await body.json_object(request, front.settings.max_body_bytes)
+    asked = job_request(value)
+    known = await front.catalogue.find(asked.algorithm)
+    await known.parameters.check(asked.params, size)
+    submitted = await _queue(front, request, asked)
+    job = submitted.job if seconds is None else await _ended(front, request, submitted.job, seconds)
+    headers = {"Location": job_url(job.id)}
+    if submitted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if seconds is not None and job.state in TERMINAL:
+        return Json(job_object(job), 200, headers | _applied(seconds))
+    return Json(job_object(job), 202, headers)
+
+
+async def _queue(front: Front, request: Request, asked: JobRequest) -> Submitted:
+    job_id, fingerprint = identity(request.headers, asked)
+    submission = asked.submission(
+        job_id,
+        fingerprint,
+        now_ms=time.time_ns() // 1_000_000,
+        head_start_seconds=front.settings.priority_head_start,
+    )
+    [submitted] = await front.store.submit([submission], max_pending=front.settings.max_pending_jobs)
+    return submitted
+
+
+async def _ended(front: Front, request: Request, job: Job, seconds: int) -> Job:
+    """The job after the wait, or as it was accepted if it can no longer be read: accepted it is."""
+    try:
+        return await front.waiting.job(job.id, seconds, request.receive) or job
+    except SlotwiseError:
+        return job
+
+
+async def read(request: Request) -> Response:
+    """GET /jobs/{id}"""
+    front: Front = request.app.state.front
+    job_id = request.path_params["job_id"]
+    seconds = preferred_seconds(request.headers)
+    if seconds is None:
+        job = await front.store.job(job_id)
+    else:
+        job = await front.waiting.job(job_id, seconds, request.receive)
+    if job is None:
+        raise _unknown(job_id)
+    if job.state not in TERMINAL:
+        return Json(job_object(job), 200, {"Retry-After": "1"})
+    return Json(job_object(job), 200, {} if seconds is None else _applied(seconds))
+
+
+async def cancel(request: Request) -> Response:
+    """POST /jobs/{id}/cancel"""
+    front: Front = request.app.state.front
+    job_id = request.path_params["job_id"]
+    await body.refuse(request)
+    outcome = await front.store.cancel(job_id, keep_ms=round(front.settings.keep_results * 1000))
+    if outcome == "finished":
+        raise SlotwiseError("already-finished", "The job has ended: there is nothing left to cancel.")
+    job = None if outcome == "unknown" else await front.store.job(job_id)
+    if job is None:
+        raise _unknown(job_id)
+    return Json(job_object(job), 202 if outcome == "requested" else 200)
+
+
+def _unknown(job_id: str) -> SlotwiseError:
+    return SlotwiseError(
+        "job-not-found", f"No job is called {printable(job_id, 100)!r}, or it ended and was not kept any longer."
+    )
+
+
+def _applied(seconds: int) -> dict[str, str]:
+    return {"Preference-Applied": f"wait={seconds}"}

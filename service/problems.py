@@ -1,0 +1,127 @@
+"""Errors as RFC 9457 problem details: one table from codes to statuses, and the two ends of the road to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.request_id import request_id
+from slotwise.errors import Code, SlotwiseError, printable
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS: Final = 20  # in `errors`: enough to mend a request, and a hostile one gets no megabytes back
+MAX_TOKEN_CHARS: Final = 200
+
+# A code that is not here concerns the start of a program: should it reach a client, it is `internal`.
+TABLE: Final[dict[Code, tuple[int, str]]] = {
+    "invalid-json": (400, "The body is not valid JSON"),
+    "invalid-request": (422, "The request is not valid"),
+    "not-found": (404, "There is nothing at this path"),
+    "method-not-allowed": (405, "This path does not take this method"),
+    "job-not-found": (404, "There is no such job"),
+    "algorithm-not-found": (404, "There is no such algorithm"),
+    "result-not-ready": (404, "The job has no result yet"),
+    "job-failed": (409, "The job failed"),
+    "already-finished": (409, "The job has already ended"),
+    "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
+    "payload-too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body's type is not supported"),
+    "queue-full": (429, "The queue is full"),
+    "store-unavailable": (503, "The store is unavailable"),
+    "internal": (500, "Something went wrong on our side"),
+}
+
+
+def pointer(*path: str | int) -> str:
+    """A JSON pointer as a URI fragment (RFC 6901, section 6): `#/params/number`."""
+    return "#" + "".join("/" + _token(str(part)) for part in path)
+
+
+def _token(part: str) -> str:
+    if len(part) > MAX_TOKEN_CHARS:
+        part = part[: MAX_TOKEN_CHARS - 1] + "…"
+    return quote(part.replace("~", "~0").replace("/", "~1"), safe="~")
+
+
+def invalid(detail: str, rows: Mapping[str, str] | None = None) -> SlotwiseError:
+    """The error of a request that does not validate; `rows` are pointers and what is wrong there."""
+    errors = [{"pointer": where, "detail": what} for where, what in (rows or {}).items()]
+    return SlotwiseError("invalid-request", detail, errors=errors[:MAX_ROWS])
+
+
+def answer(error: SlotwiseError, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem as a response."""
+    status, title = TABLE[error.code]
+    problem: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": title,
+        "status": status,
+        "detail": printable(error.message, 2_000),
+        "instance": scope["path"],
+        "request_id": request_id(scope),
+    }
+    if error.errors:
+        problem["errors"] = error.errors
+    sent = dict(headers or {})
+    if error.retry_after_seconds is not None:
+        sent["Retry-After"] = str(error.retry_after_seconds)
+    return Response(to_json(problem), status, sent, "application/problem+json")
+
+
+async def on_slotwise_error(request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for our own errors."""
+    assert isinstance(error, SlotwiseError)
+    if error.code not in TABLE:
+        raise error
+    return answer(error, request.scope)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for the 404 and 405 of its router; `Allow` is kept."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        found = SlotwiseError("not-found", "No endpoint has this path.")
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        found = SlotwiseError("method-not-allowed", f"{request.method} is not possible here, only {allowed}.")
+    else:
+        raise error
+    return answer(found, request.scope, error.headers)
+
+
+class Unforeseen:
+    """ASGI middleware: whatever nobody foresaw is logged with its operation and answered as `internal`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.debug("%s %s: the client hung up", scope["method"], scope["path"])
+        except Exception:
+            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id(scope))
+            if begun:
+                raise  # half an answer is out: only cutting the connection tells the client
+            unforeseen = SlotwiseError("internal", "The request could not be served. The log has the details.")
+            await answer(unforeseen, scope)(scope, receive, send)

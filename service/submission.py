@@ -1,0 +1,87 @@
+"""The body of `POST /jobs`: what a client may ask for, and the submission that it becomes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from service.problems import invalid, pointer
+from slotwise.job import Submission
+
+YEAR_SECONDS: Final = 31_536_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_WORDING: Final = {"missing": "is required", "extra_forbidden": "is not a field of a job"}
+
+
+def _instant_ms(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value.upper()):
+        raise ValueError("must be an RFC 3339 timestamp with an offset, as 2030-01-31T12:00:00Z")
+    try:
+        return (datetime.fromisoformat(value.upper()) - EPOCH) // timedelta(milliseconds=1)
+    except ValueError:
+        raise ValueError("must be a time that exists") from None
+
+
+class JobRequest(BaseModel):
+    """A job as a client asks for it. Times are seconds, but for `run_at`, which is read into milliseconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    algorithm: str
+    params: dict[str, Any] = {}
+    priority: int = Field(0, ge=0, le=9)
+    timeout: float | None = Field(None, gt=0, le=YEAR_SECONDS)
+    max_attempts: int | None = Field(None, ge=1, le=100)
+    run_at: Annotated[int | None, BeforeValidator(_instant_ms)] = None
+    delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
+    keep_result: float | None = Field(None, ge=1, le=YEAR_SECONDS)
+    labels: dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=256)],
+    ] = Field({}, max_length=32)
+
+    def submission(self, job_id: str, fingerprint: str, *, now_ms: int, head_start_seconds: float) -> Submission:
+        """The job for the store; `head_start_seconds` is what a level of priority is worth."""
+        return Submission(
+            id=job_id,
+            algorithm=self.algorithm,
+            params=self.params,
+            due_ms=self._due_ms(now_ms),
+            priority=self.priority,
+            head_start_ms=round(self.priority * head_start_seconds * 1000),
+            timeout=self.timeout,
+            max_attempts=self.max_attempts,
+            keep_result=self.keep_result,
+            labels=self.labels,
+            fingerprint=fingerprint,
+        )
+
+    def _due_ms(self, now_ms: int) -> int | None:
+        """None, at once, also for a time that has passed: an old date must not overtake those who wait."""
+        due = self.run_at if self.delay is None else now_ms + round(self.delay * 1000)
+        return due if due is not None and due > now_ms else None
+
+
+def job_request(body: dict[str, Any]) -> JobRequest:
+    """The body of `POST /jobs`, checked. Raises: SlotwiseError `invalid-request`."""
+    try:
+        asked = JobRequest.model_validate(body)
+    except ValidationError as error:
+        raise invalid("The job is not valid.", _rows(error)) from None
+    if asked.run_at is not None and asked.delay is not None:
+        raise invalid("The job is not valid.", {"#/delay": "must be left out when run_at says when"})
+    return asked
+
+
+def _rows(error: ValidationError) -> dict[str, str]:
+    rows = {}
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = pointer(*(part for part in fault["loc"] if part != "[key]"))
+        rows[where] = _WORDING.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return rows

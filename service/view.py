@@ -1,0 +1,66 @@
+"""The job object: every field of the contract, null where it does not apply or is not known yet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from service.paths import job_url
+from slotwise.job import Job, State
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+
+def job_object(job: Job) -> dict[str, Any]:
+    """`job` as clients see it."""
+    url = job_url(job.id)
+    ready_ms = _ready_ms(job)
+    return {
+        "job_id": job.id,
+        "status": job.state,
+        "algorithm": job.algorithm,
+        "params": job.params,
+        "result": job.result if job.state is State.COMPLETED else None,
+        "error": job.error if job.state is State.FAILED else None,
+        "progress": None,
+        "message": None,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "priority": job.priority,
+        "timeout": job.timeout,
+        "created_at": timestamp(job.created_ms),
+        "scheduled_for": timestamp(job.due_ms) if ready_ms != job.created_ms else None,
+        "started_at": timestamp(job.started_ms),
+        "completed_at": timestamp(job.ended_ms),
+        "expires_at": timestamp(job.expires_ms),
+        "heartbeat_at": None,
+        "wait_seconds": _seconds(ready_ms, job.started_ms),
+        "run_seconds": _seconds(job.started_ms, job.ended_ms),
+        "reason": job.reason if job.state is State.PENDING else None,
+        "cancel_requested": job.cancel_requested,
+        "worker": job.worker,
+        "webhook": None,
+        "labels": job.labels,
+        "usage": None,
+        "urls": {"self": url, "result": None, "events": None, "cancel": url + "/cancel"},
+    }
+
+
+def timestamp(ms: int | None) -> str | None:
+    """Milliseconds since the epoch as RFC 3339 in UTC, with milliseconds and `Z`."""
+    if ms is None:
+        return None
+    moment = EPOCH + timedelta(milliseconds=min(max(ms, 0), LAST_MS))
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _ready_ms(job: Job) -> int | None:
+    """When the job could start: when it fell due, or when it was made if that was later."""
+    if job.created_ms is None or job.due_ms is None:
+        return job.created_ms if job.due_ms is None else job.due_ms
+    return max(job.created_ms, job.due_ms)
+
+
+def _seconds(began_ms: int | None, ended_ms: int | None) -> float | None:
+    return None if began_ms is None or ended_ms is None else max(0, ended_ms - began_ms) / 1000

@@ -1,0 +1,10 @@
+"""Slotwise: a job service whose concurrency cap is real.
+
+This package is the contract that the front end (`service`) and the workers (`worker`) share, and the one
+name that users import. It imports neither of them.
+"""
+
+from slotwise.algorithm import Algorithm, Context, algorithm
+from slotwise.errors import JobError, SlotwiseError
+
+__all__ = ["Algorithm", "Context", "JobError", "SlotwiseError", "algorithm"]

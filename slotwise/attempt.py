@@ -1,0 +1,115 @@
+"""An attempt, from the claim that grants it to the finish that ends it: what crosses between worker and store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Outcome = Literal["completed", "failed", "cancelled", "retry", "release", "died"]
+Notice = Literal["", "expired", "abort", "lost"]
+# Whose requests to cancel count: those made over HTTP, or a stock client's aborts as well.
+Cancels = Literal["requested", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A slot with the job that it was granted for. `token` fences every later move of this attempt."""
+
+    id: str
+    token: str
+    attempt: int
+    score: float
+    notice: Notice
+    payload: bytes
+    timeout: float | None
+    max_attempts: int | None
+    keep_result: float | None
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Grant:
+        """From the array that claim.lua returns for one job."""
+        return cls(
+            id=reply[0].decode(),
+            token=reply[1].decode(),
+            attempt=int(reply[2]),
+            score=float(reply[3]),
+            notice=reply[4].decode(),
+            payload=reply[5],
+            timeout=_number(reply[6]),
+            max_attempts=int(reply[7]) if reply[7] else None,
+            keep_result=_number(reply[8]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A numbered request for slots. Sent again with the same number it grants nothing new."""
+
+    incarnation: str
+    number: int
+    asked: int
+    prefix: str  # of the tokens: "<number>-<128 random bits>-"
+    cancels: Cancels
+    look_for_cancels: bool
+    worker: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to a claim. `gone`: the incarnation has no lease any more."""
+
+    gone: bool = False
+    next_due_ms: float | None = None
+    cap: int = 0
+    cancels: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Claimed:
+        """From the array that claim.lua returns."""
+        if reply[0] == b"gone":
+            return cls(gone=True)
+        return cls(
+            next_due_ms=_number(reply[1]),
+            cap=int(reply[2]),
+            cancels=tuple(id.decode() for id in reply[3]),
+            grants=tuple(Grant.of(grant) for grant in reply[4]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of one attempt. Times in ms; `keep_ms` None keeps the result for ever."""
+
+    id: str
+    token: str
+    outcome: Outcome
+    algorithm: str = ""
+    error: bytes = b""
+    envelope: bytes = b""
+    keep_ms: int | None = 0
+    retry_in_ms: int = 0
+    mark_ms: int = 0
+    attempt: int = 1
+
+    def args(self) -> tuple[str | bytes | int, ...]:
+        """In the order of finish.lua."""
+        keep = "" if self.keep_ms is None else self.keep_ms
+        return (
+            self.id,
+            self.token,
+            self.outcome,
+            self.algorithm,
+            self.error,
+            self.envelope,
+            keep,
+            self.retry_in_ms,
+            self.mark_ms,
+            self.attempt,
+        )
+
+
+def _number(value: bytes) -> float | None:
+    return float(value) if value else None

@@ -1,0 +1,42 @@
+"""What it means that Redis is away: the errors of a client that say so, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from slotwise.errors import SlotwiseError
+
+_UNREACHABLE: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
+_REFUSALS: Final = ("MISCONF", "LOADING", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether trying again later, rather than mending a program, is the cure for `error`."""
+    if isinstance(error, ResponseError):
+        return isinstance(error, OutOfMemoryError | ReadOnlyError) or str(error).startswith(_REFUSALS)
+    return isinstance(error, _UNREACHABLE)
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn "Redis is away" into SlotwiseError `store-unavailable`; every other error stays what it is."""
+    try:
+        yield
+    except OutOfMemoryError:
+        raise SlotwiseError(
+            "store-unavailable",
+            "Redis is full and takes no new jobs: raise its maxmemory, or wait until jobs have ended",
+            retry_after_seconds=5,
+        ) from None
+    except (RedisError, OSError) as error:
+        if not is_away(error):
+            raise
+        raise SlotwiseError(
+            "store-unavailable", "Redis cannot be reached: try again later", retry_after_seconds=1
+        ) from error

@@ -1,0 +1,123 @@
+"""The command `slotwise`. Each command imports what it needs when it is called, so that each starts quickly."""
+
+# ruff: noqa: PLC0415 - see above
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from slotwise.errors import SlotwiseError
+
+if TYPE_CHECKING:
+    from slotwise.job import Slots
+    from slotwise.settings import Settings
+
+
+class Commands(click.Group):
+    """A group whose commands may raise SlotwiseError: its one line on standard error, exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SlotwiseError as error:
+            from slotwise.settings import exit_with
+
+            exit_with(error)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="slotwise", message="slotwise %(version)s")
+def main() -> None:
+    """A self-hosted job service whose concurrency cap is real."""
+
+
+@main.command()
+def up() -> None:
+    """Run the embedded server, the front end and one worker, until Ctrl-C."""
+    from slotwise import up
+    from slotwise.settings import load
+
+    raise SystemExit(up.run(load()))
+
+
+@main.command()
+def settings() -> None:
+    """Show every setting: name, default, what it means, and its value where that differs."""
+    from slotwise.settings import Settings, load
+
+    try:
+        current = load()
+    except SlotwiseError:
+        click.echo("\n".join(_described(Settings, None)))
+        raise
+    click.echo("\n".join(_described(Settings, current)))
+
+
+@main.command()
+@click.option("--json", is_flag=True, help="Print what GET /jobs/concurrency/status answers.")
+def status(json: bool) -> None:
+    """Show the cap, the free slots and the running jobs."""
+    import asyncio
+
+    from slotwise.settings import load
+
+    slots = asyncio.run(_slots(load()))
+    numbers = {
+        "max_concurrent": slots.max_concurrent,
+        "available_slots": slots.available,
+        "running_jobs": slots.running,
+    }
+    if json:
+        click.echo(jsonlib.dumps(numbers))
+    else:
+        click.echo("\n".join(f"{name:<16}{value:>7}" for name, value in numbers.items()))
+
+
+async def _slots(settings: Settings) -> Slots:
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+
+    from slotwise.embedded import redis_url
+    from slotwise.keys import Keys
+    from slotwise.store import Store
+
+    url = redis_url(settings)
+    try:
+        async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:
+            return await Store(redis, Keys()).slots()
+    except (OSError, RedisError) as error:
+        why = str(error) or type(error).__name__
+        raise SlotwiseError("store-unavailable", f"no answer from {_without_password(url)}: {why}") from error
+
+
+def _described(model: type[Settings], current: Settings | None) -> Iterator[str]:
+    """One line a setting, and one more where the value is not the default."""
+    for name, field in model.model_fields.items():
+        yield f"{name.upper():<23}{_shown(field.default):<12}{field.description}"
+        value = field.default if current is None else getattr(current, name)
+        if value != field.default:
+            yield f"{'':<23}now: {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    """A value as it would be written in the environment; `-` for unset."""
+    if value is None or value == ():
+        return "-"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(int(value))
+    return _without_password(str(value))
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", value)
+
+
+if __name__ == "__main__":
+    main()

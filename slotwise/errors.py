@@ -1,0 +1,95 @@
+"""The two kinds of error that cross a boundary.
+
+`SlotwiseError` is for whoever asked (an operator, an HTTP client): a code and a sentence that says what to do.
+`JobError` is what became of a job's body, as it is stored and shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+Code = Literal[
+    "invalid-settings",
+    "invalid-algorithms",
+    "no-server",
+    "server-in-use",
+    "invalid-json",
+    "invalid-request",
+    "not-found",
+    "method-not-allowed",
+    "job-not-found",
+    "algorithm-not-found",
+    "result-not-ready",
+    "job-failed",
+    "already-finished",
+    "idempotency-key-reused",
+    "payload-too-large",
+    "unsupported-media-type",
+    "queue-full",
+    "store-unavailable",
+    "internal",
+]
+
+ErrorType = Literal[
+    "exception",
+    "timeout",
+    "crashed",
+    "lost",
+    "bad_result",
+    "bad_params",
+    "algorithm_not_found",
+    "expired",
+    "cancelled",
+]
+
+MAX_MESSAGE_CHARS: Final = 2_000
+MAX_DETAIL_CHARS: Final = 8_000
+
+
+class SlotwiseError(Exception):
+    """An error with a code and a message written for the caller.
+
+    `errors` lists {"pointer", "detail"} rows for a request that did not validate; `retry_after_seconds` is set
+    where trying again later is the cure.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        errors: list[dict[str, str]] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.errors = errors or []
+        self.retry_after_seconds = retry_after_seconds
+
+
+class JobError(RuntimeError):
+    """Why a job ended without a result: `type` is one of the documented names, `detail` is for people."""
+
+    def __init__(self, type: str, message: str, detail: str | None = None) -> None:
+        super().__init__(type, message, detail)
+        self.type = type
+        self.message = message
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stored form: bounded, and always encodable as UTF-8."""
+        return {
+            "type": self.type,
+            "message": printable(self.message, MAX_MESSAGE_CHARS),
+            "detail": None if self.detail is None else printable(self.detail, MAX_DETAIL_CHARS),
+        }
+
+
+def printable(text: str, limit: int) -> str:
+    """`text` without lone surrogates, cut to `limit` characters (the end is kept: it names the cause)."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= limit else "…" + clean[-(limit - 1) :]

@@ -1,0 +1,110 @@
+"""A job's states, and the one table of legal moves between them (drawn in docs/lifecycle.md).
+
+The scripts in `lua/` are the only code that moves a job; a test walks every pair of state and move against
+this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why a pending job waits."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    RETRYING = "retrying"
+
+
+class Move(StrEnum):
+    """What can happen to a job. `finish` is five moves: its outcome names the state that follows."""
+
+    CLAIM = "claim"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    STOP = "stop"  # the body was cancelled and is gone
+    RETRY = "retry"  # the attempt counts, the job waits again
+    RELEASE = "release"  # handed back by a drain or an outage: the attempt does not count
+    REAP = "reap"  # its worker died
+    CANCEL = "cancel"
+
+
+TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+# (state before, move) -> state after. A pair that is not here changes nothing.
+MOVES: Final[dict[tuple[State, Move], State]] = {
+    (State.PENDING, Move.CLAIM): State.RUNNING,
+    (State.PENDING, Move.CANCEL): State.CANCELLED,
+    (State.RUNNING, Move.COMPLETE): State.COMPLETED,
+    (State.RUNNING, Move.FAIL): State.FAILED,
+    (State.RUNNING, Move.STOP): State.CANCELLED,
+    (State.RUNNING, Move.RETRY): State.PENDING,
+    (State.RUNNING, Move.RELEASE): State.PENDING,
+    (State.RUNNING, Move.REAP): State.PENDING,
+    (State.RUNNING, Move.CANCEL): State.RUNNING,  # marked; its worker kills the body, then `stop`
+}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job as it is handed to `Store.submit`. Times are milliseconds; `due_ms` None means now."""
+
+    id: str
+    algorithm: str
+    params: dict[str, Any]
+    due_ms: int | None = None
+    priority: int = 0
+    head_start_ms: int = 0
+    timeout: float | None = None  # seconds
+    max_attempts: int | None = None
+    keep_result: float | None = None  # seconds
+    labels: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""  # of the request, where an idempotency key made the id
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as one atomic read shows it. Times are milliseconds since the epoch, by Redis's clock."""
+
+    id: str
+    state: State
+    algorithm: str | None
+    params: Any = None
+    result: Any = None
+    error: dict[str, Any] | None = None
+    reason: Reason | None = None
+    attempt: int = 0
+    max_attempts: int | None = None
+    priority: int = 0
+    timeout: float | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    created_ms: int | None = None
+    due_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    expires_ms: int | None = None
+    cancel_requested: bool = False
+    worker: str | None = None
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The cap and the size of the set of running jobs, read in one step."""
+
+    max_concurrent: int
+    running: int
+
+    @property
+    def available(self) -> int:
+        return max(0, self.max_concurrent - self.running)

@@ -1,0 +1,88 @@
+"""Every key in Redis, spelled once.
+
+arq's own keys mean here what they mean in arq. Ours live under `slotwise:`; those of one queue (one cap, one
+fleet) carry the queue's name.
+
+Keys without a TTL, none of which grows with the number of finished jobs:
+    the queue · the payload and record of a job that has not ended · running · promote · leases, worker:*,
+    held:* (a row a live worker) · cap · audit (bounded) · catalogue (a row an algorithm) · arq:abort
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from arq.constants import (
+    abort_jobs_ss,
+    default_queue_name,
+    in_progress_key_prefix,
+    job_key_prefix,
+    result_key_prefix,
+    retry_key_prefix,
+)
+
+PAYLOAD: Final = job_key_prefix  # arq:job:{id}           string, the call: function, args, kwargs
+RESULT: Final = result_key_prefix  # arq:result:{id}        string, the envelope with the result, TTL
+IN_PROGRESS: Final = in_progress_key_prefix  # arq:in-progress:{id}   string, "1" while it runs
+RETRY: Final = retry_key_prefix  # arq:retry:{id}         string, attempts so far, TTL
+RECORD: Final = "slotwise:job:"  # slotwise:job:{id}      hash, what became of the job, TTL once it ended
+ABORT: Final = abort_jobs_ss  # arq:abort              zset id -> ms of the request to cancel
+
+# The order in which every script gets the prefixes of per-job keys.
+PER_JOB: Final = (RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one queue: one fleet of workers under one cap."""
+
+    queue: str = default_queue_name
+
+    @cached_property
+    def prefix(self) -> str:
+        return f"slotwise:{self.queue}:"
+
+    @cached_property
+    def running(self) -> str:
+        """zset id -> ms of admission: the slots that are taken. Its size is what the cap bounds."""
+        return self.prefix + "running"
+
+    @cached_property
+    def promote(self) -> str:
+        """zset id -> due ms, of scheduled jobs that get a head start when they fall due."""
+        return self.prefix + "promote"
+
+    @cached_property
+    def cap(self) -> str:
+        """hash: `configured`, the fleet's cap."""
+        return self.prefix + "cap"
+
+    @cached_property
+    def audit(self) -> str:
+        """list of JSON entries, newest first: who set the cap, when, to what."""
+        return self.prefix + "audit"
+
+    @cached_property
+    def leases(self) -> str:
+        """hash incarnation -> "sequence length_ms": what observers watch."""
+        return self.prefix + "leases"
+
+    @cached_property
+    def catalogue(self) -> str:
+        """hash algorithm -> JSON: what the workers of this queue have published."""
+        return self.prefix + "catalogue"
+
+    @cached_property
+    def ended(self) -> str:
+        """channel: the id of each job that reached a terminal state."""
+        return self.prefix + "ended"
+
+    def worker(self, incarnation: str) -> str:
+        """hash: the worker's name, host, slots; the number of its last exchange."""
+        return f"{self.prefix}worker:{incarnation}"
+
+    def held(self, incarnation: str) -> str:
+        """hash id -> token: the attempts that this worker's start owns."""
+        return f"{self.prefix}held:{incarnation}"

@@ -1,0 +1,176 @@
+"""Leases, from both ends: a worker's sign of life, and the observers that see it cease.
+
+Blocking, on connections of their own, for threads: a busy event loop must neither lose a lease nor miss that
+another was lost. No wall clock decides anything here: an observer counts the time that a lease stood still by
+its own monotonic clock, as in the leases of Gray and Cheriton (SOSP 1989), and obeys the lease's own length.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redis import Redis
+from redis.asyncio import ConnectionPool, SSLConnection
+from redis.exceptions import RedisError
+
+from slotwise import scripts
+from slotwise.keys import PER_JOB, Keys
+
+_ADDRESS: Final = frozenset({"host", "port", "db", "username", "password", "path"})
+LOOK_SECONDS: Final = 0.5  # between two looks, for a lease of 10 s and longer
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """The answer to a sign of life: `gone` when the lease is no more; tokens that are no longer the worker's."""
+
+    gone: bool
+    lost: tuple[str, ...] = ()
+
+
+def blocking_twin(pool: ConnectionPool, timeout_seconds: float) -> Redis:
+    """A blocking client of the server that an asyncio pool connects to, for a thread."""
+    given = pool.connection_kwargs
+    wanted = {name: value for name, value in given.items() if name in _ADDRESS or name.startswith("ssl_")}
+    if "path" in wanted:
+        wanted["unix_socket_path"] = wanted.pop("path")
+    secured = issubclass(pool.connection_class, SSLConnection)
+    return Redis(**wanted, ssl=secured, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
+
+
+class LeaseStore:
+    """The moves of leases. Every method raises redis.RedisError."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    def enlist(self, incarnation: str, length_ms: int, row: Mapping[str, str | int]) -> None:
+        """Begin a lease of `length_ms` for one start of a worker, described by `row`."""
+        args = [incarnation, length_ms, *(part for pair in row.items() for part in pair)]
+        keys = [self._keys.leases, self._keys.worker(incarnation)]
+        scripts.ENLIST.run_blocking(self._redis, keys, args)
+
+    def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
+        """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
+        reply = scripts.RENEW.run_blocking(
+            self._redis, self._lease_keys(incarnation), [incarnation, acknowledged, *tokens]
+        )
+        if reply[0] == b"gone":
+            return Renewed(gone=True)
+        return Renewed(gone=False, lost=tuple(token.decode() for token in reply[1]))
+
+    def leases(self) -> dict[str, str]:
+        """Every incarnation with its "sequence length_ms"."""
+        rows = self._redis.hgetall(self._keys.leases)
+        return {incarnation.decode(): lease.decode() for incarnation, lease in rows.items()}  # type: ignore[union-attr]
+
+    def reap(self, incarnation: str, seen: str) -> int | None:
+        """Take the slots of a dead worker back: how many; None when its lease has moved since it was `seen`."""
+        reply = scripts.REAP.run_blocking(self._redis, self._lease_keys(incarnation), [incarnation, seen])
+        return int(reply[1]) if reply[0] == b"ok" else None
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def leave(self, incarnation: str) -> None:
+        """End a lease of one's own; what it still holds waits again."""
+        scripts.REAP.run_blocking(self._redis, self._lease_keys(incarnation), [incarnation, ""])
+
+    def _lease_keys(self, incarnation: str) -> list[str]:
+        keys = self._keys
+        return [
+            keys.queue,
+            keys.running,
+            keys.leases,
+            keys.worker(incarnation),
+            keys.held(incarnation),
+            *PER_JOB,
+        ]
+
+
+class Watch:
+    """Which leases stood still for their whole length, as far as this observer itself has seen.
+
+    The time counts from the end of the first look that showed a lease's present state to the start of the
+    latest one: never longer than the lease really stood still. A failed or late look begins every count anew.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[str, float]] = {}
+        self._last_look = 0.0
+
+    def forget(self) -> None:
+        self._since.clear()
+
+    def look(self, leases: Mapping[str, str], began: float, ended: float) -> list[tuple[str, str]]:
+        """Take in a look that `began` and `ended` at these monotonic times: the (incarnation, lease) to reap."""
+        if began - self._last_look > 4 * look_seconds(leases) + 1:
+            self.forget()
+        self._last_look = ended
+        dead = []
+        for incarnation, lease in leases.items():
+            seen, since = self._since.get(incarnation, ("", 0.0))
+            if seen != lease:
+                self._since[incarnation] = (lease, ended)
+            elif began - since >= length_seconds(lease):
+                dead.append((incarnation, lease))
+        for incarnation in self._since.keys() - leases.keys():
+            del self._since[incarnation]
+        return dead
+
+
+def length_seconds(lease: str) -> float:
+    """The length that a lease carries, in seconds."""
+    return int(lease.partition(" ")[2]) / 1000
+
+
+def look_seconds(leases: Mapping[str, str]) -> float:
+    """How long to wait between two looks at these leases, in seconds."""
+    return min([LOOK_SECONDS, *(length_seconds(lease) / 20 for lease in leases.values())])
+
+
+def observe(store: LeaseStore, watch: Watch) -> float:
+    """Look once, and reap the dead: the seconds until the next look. Raises: redis.RedisError."""
+    began = time.monotonic()
+    try:
+        leases = store.leases()
+    except RedisError:
+        watch.forget()
+        raise
+    for incarnation, lease in watch.look(leases, began, time.monotonic()):
+        store.reap(incarnation, lease)
+    return look_seconds(leases)
+
+
+class Observer:
+    """A thread that watches the leases of a fleet: every front end runs one, and every worker does the same."""
+
+    def __init__(self, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> None:
+        redis = Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
+        self._redis = redis
+        self._store = LeaseStore(redis, keys or Keys())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease-observer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when the thread has ended."""
+        self._stop.set()
+        self._thread.join()
+        self._redis.close()
+
+    def _run(self) -> None:
+        watch = Watch()
+        pause = LOOK_SECONDS
+        while not self._stop.wait(pause):
+            try:
+                pause = observe(self._store, watch)
+            except (RedisError, OSError):
+                pause = LOOK_SECONDS

@@ -1,0 +1,158 @@
+#!lua flags=allow-oom
+-- claim: give due jobs to a worker, never so many that more run than the fleet's cap.
+--
+-- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
+--
+-- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort
+--       9.. record, payload, in-progress, retry, result prefixes
+-- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
+--       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
+--       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
+--       8 now ms ('' = TIME)  9.. instead of the queue's head, these ids (a caller that picks its jobs itself)
+-- returns  {'gone'} when the incarnation has no lease, else
+--          {'ok', ms to the next due job (a decimal; '' = none), cap, {id, …} to cancel, {grant, …}}
+--          grant = {id, token, attempt, score, notice, payload or '', timeout, max_attempts, keep_result}
+--          notice = '' | 'expired' (no payload) | 'abort' (its cancel was asked for) | 'lost'
+--
+-- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
+-- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
+-- was lost) grants nothing new and returns what it granted, as far as it is still held.
+local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
+local DEATHS = 3  -- workers that may die under a job
+local LOOK_AT_MOST = 200  -- entries passed over in one call
+
+local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
+if redis.call('HEXISTS', LEASES, incarnation) == 0 then
+  return {'gone'}
+end
+local now, exact = tonumber(ARGV[8]), tonumber(ARGV[8])
+if not now then
+  local time = redis.call('TIME')
+  exact = time[1] * 1000 + time[2] / 1000
+  now = math.floor(exact)
+end
+
+local function to_cancel(id)
+  return redis.call('ZSCORE', ABORT, id)
+    and (ARGV[5] == 'any' or redis.call('HEXISTS', RECORD .. id, 'cancel_requested') == 1)
+end
+
+local function grant(id, token)
+  local r = redis.call('HMGET', RECORD .. id, 'attempt', 'score', 'deaths', 'timeout', 'max_attempts', 'keep_result')
+  local payload = redis.call('GET', PAYLOAD .. id)
+  local notice = ''
+  if not payload then
+    notice = 'expired'
+  elseif to_cancel(id) then
+    notice = 'abort'
+  elseif tonumber(r[3] or 0) >= DEATHS then
+    notice = 'lost'
+  end
+  return {id, token, tonumber(r[1]), r[2], notice, payload or '', r[4] or '', r[5] or '', r[6] or ''}
+end
+
+local grants, cancels = {}, {}
+if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
+  local held = redis.call('HKEYS', HELD)
+  for _, id in ipairs(held) do
+    if to_cancel(id) then
+      cancels[#cancels + 1] = id
+    end
+  end
+end
+
+local cap = tonumber(redis.call('HGET', CAP, 'configured') or 10)
+if redis.call('HGET', WORKER, 'exchange') == number then
+  local held = redis.call('HGETALL', HELD)
+  for i = 1, #held, 2 do
+    if string.sub(held[i + 1], 1, #prefix) == prefix then
+      grants[#grants + 1] = grant(held[i], held[i + 1])
+    end
+  end
+  return {'ok', '0', cap, cancels, grants}
+end
+redis.call('HSET', WORKER, 'exchange', number)
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT', 0, LOOK_AT_MOST)) do
+  redis.call('ZREM', PROMOTE, id)
+  local r = redis.call('HMGET', RECORD .. id, 'due', 'head_start')
+  if redis.call('ZSCORE', QUEUE, id) == r[1] then
+    local score = r[1] - r[2]
+    redis.call('ZADD', QUEUE, score, id)
+    redis.call('HSET', RECORD .. id, 'score', score)
+  end
+end
+
+local function admit(id, score)
+  local in_progress = redis.call('GET', IN_PROGRESS .. id)
+  if redis.call('ZSCORE', RUNNING, id) then  -- a stock client's abort made a running job visible
+    redis.call('ZADD', QUEUE, HIDDEN, id)
+    return
+  elseif in_progress == 'done' then  -- a cron job that ran already, enqueued late by another worker
+    redis.call('ZREM', QUEUE, id)
+    redis.call('DEL', PAYLOAD .. id)
+    return
+  elseif in_progress then  -- a stock worker on the same queue has it
+    redis.call('ZADD', QUEUE, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)), id)
+    return
+  end
+  local r = redis.call('HMGET', RECORD .. id, 'state', 'attempt')
+  if r[1] ~= 'pending' and r[1] then  -- the id of a job that ended, enqueued anew
+    redis.call('DEL', RECORD .. id)
+    r = {false, false}
+  end
+  local asked_at = redis.call('ZSCORE', ABORT, id)
+  if asked_at then  -- a cancel from before the job was enqueued was meant for an earlier job of this id
+    local payload = redis.call('GET', PAYLOAD .. id) or ''
+    local enqueued = string.match(string.sub(payload, -40), '"et":(%d+)}$')
+    if enqueued and tonumber(asked_at) < tonumber(enqueued) then
+      redis.call('ZREM', ABORT, id)
+    end
+  end
+  local attempt = tonumber(r[2] or redis.call('GET', RETRY .. id) or 0) + 1
+  local token = prefix .. #grants
+  redis.call('ZADD', QUEUE, HIDDEN, id)
+  redis.call('ZADD', RUNNING, now, id)
+  redis.call('HSET', HELD, id, token)
+  redis.call('SET', IN_PROGRESS .. id, '1')
+  redis.call('HSET', RECORD .. id, 'state', 'running', 'token', token, 'attempt', attempt, 'started', now,
+    'worker', worker_name)
+  if not r[1] then  -- a stock client's job: its record begins here, and its payload may expire no more
+    redis.call('HSET', RECORD .. id, 'score', score, 'due', score)
+    redis.call('PERSIST', PAYLOAD .. id)
+  end
+  grants[#grants + 1] = grant(id, token)
+end
+
+local next_due = ''
+local free = math.min(asked, cap - redis.call('ZCARD', RUNNING))
+if #ARGV > 8 then
+  for i = 9, #ARGV do
+    local score = redis.call('ZSCORE', QUEUE, ARGV[i])
+    if #grants < free and score and tonumber(score) <= exact then
+      admit(ARGV[i], score)
+    end
+  end
+else
+  local looked = 0
+  while #grants < free and looked < LOOK_AT_MOST + free do
+    local due = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', exact, 'WITHSCORES', 'LIMIT', 0, free - #grants)
+    if #due == 0 then
+      break
+    end
+    for i = 1, #due, 2 do
+      admit(due[i], due[i + 1])
+      looked = looked + 1
+    end
+  end
+  if #grants < free then  -- the queue, not the cap, is what leaves a slot empty
+    local head = redis.call('ZRANGE', QUEUE, 0, 0, 'WITHSCORES')
+    if head[2] and tonumber(head[2]) < HIDDEN then
+      next_due = string.format('%.3f', math.max(0, head[2] - exact))
+    end
+  end
+end
+return {'ok', next_due, cap, cancels, grants}

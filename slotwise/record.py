@@ -1,0 +1,172 @@
+"""A job's record in Redis, as fields and as a `Job`.
+
+A stock client's job has no record before it is first claimed: until then its payload and its place in the queue
+say what there is to say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from slotwise import wire
+from slotwise.job import TERMINAL, Job, Reason, State, Submission
+
+
+def submit_args(job: Submission) -> list[str | bytes | int | float]:
+    """The arguments of submit.lua for one job. Only what differs from the default is stored."""
+    payload = wire.serialize(
+        {"t": None, "f": job.algorithm, "a": (), "k": job.params, "et": round(time.time() * 1000)}
+    )
+    fields: dict[str, str | bytes | int | float] = {"algorithm": job.algorithm}
+    if job.priority:
+        fields["priority"] = job.priority
+    if job.timeout is not None:
+        fields["timeout"] = job.timeout
+    if job.max_attempts is not None:
+        fields["max_attempts"] = job.max_attempts
+    if job.keep_result is not None:
+        fields["keep_result"] = job.keep_result
+    if job.labels:
+        fields["labels"] = to_json(job.labels)
+    due = "" if job.due_ms is None else job.due_ms
+    flat = [part for pair in fields.items() for part in pair]
+    return [job.id, payload, due, job.head_start_ms, job.fingerprint, len(fields), *flat]
+
+
+def as_queued(job: Submission, now_ms: int) -> Job:
+    """A job as it stands in Redis right after `submit` accepted it at `now_ms`."""
+    later = job.due_ms is not None and job.due_ms > now_ms
+    return Job(
+        id=job.id,
+        state=State.PENDING,
+        algorithm=job.algorithm,
+        params=job.params,
+        reason=Reason.SCHEDULED if later else Reason.QUEUED,
+        max_attempts=job.max_attempts,
+        priority=job.priority,
+        timeout=job.timeout,
+        labels=job.labels,
+        created_ms=now_ms,
+        due_ms=job.due_ms if job.due_ms is not None else now_ms,
+    )
+
+
+def read_job(
+    job_id: str,
+    record: Mapping[bytes, bytes],
+    payload: bytes | None,
+    envelope: bytes | None,
+    score: float | None,
+    expires_ms: int,
+    abort: float | None,
+) -> Job | None:
+    """The job that these parts describe; None when there is none."""
+    fields = {name.decode(): value for name, value in record.items()}
+    call = _call(envelope) or _call(payload)
+    if not fields:
+        return _without_record(job_id, call, envelope, score, known=payload is not None)
+    state = State(fields["state"].decode())
+    error = _json(fields.get("error"))
+    return Job(
+        id=job_id,
+        state=state,
+        algorithm=_text(fields.get("algorithm")) or call.get("f"),
+        params=_params(call),
+        result=call.get("r") if state is State.COMPLETED else None,
+        error=error if state is State.FAILED else None,
+        reason=_reason(fields, state),
+        attempt=int(fields.get("attempt", 0)),
+        max_attempts=_int(fields.get("max_attempts")),
+        priority=int(fields.get("priority", 0)),
+        timeout=_float(fields.get("timeout")),
+        labels=_json(fields.get("labels")) or {},
+        created_ms=_int(fields.get("created")) or _enqueued(call),
+        due_ms=_int(fields.get("due")),
+        started_ms=None if state is State.PENDING else _int(fields.get("started")),
+        ended_ms=_int(fields.get("ended")) if state in TERMINAL else None,
+        expires_ms=expires_ms if expires_ms > 0 else None,
+        cancel_requested=state is State.RUNNING and ("cancel_requested" in fields or abort is not None),
+        worker=None if state is State.PENDING else _text(fields.get("worker")),
+    )
+
+
+def _without_record(
+    job_id: str, call: Mapping[str, Any], envelope: bytes | None, score: float | None, *, known: bool
+) -> Job | None:
+    if envelope is not None:
+        done = call.get("s") is True
+        failure = call.get("r")
+        return Job(
+            id=job_id,
+            state=State.COMPLETED if done else State.FAILED,
+            algorithm=call.get("f"),
+            params=_params(call),
+            result=failure if done else None,
+            error=None if done else {"type": "exception", "message": str(failure), "detail": None},
+            created_ms=_enqueued(call),
+            started_ms=call.get("st"),
+            ended_ms=call.get("ft"),
+        )
+    if score is None and not known:
+        return None
+    created = _enqueued(call)
+    due = None if score is None else int(score)
+    return Job(
+        id=job_id,
+        state=State.PENDING,
+        algorithm=call.get("f"),
+        params=_params(call),
+        reason=_waiting(due),
+        created_ms=created,
+        due_ms=due,
+    )
+
+
+def _reason(fields: Mapping[str, bytes], state: State) -> Reason | None:
+    if state is not State.PENDING:
+        return None
+    reason = Reason(fields.get("reason", b"queued").decode())
+    return _waiting(_int(fields.get("due"))) if reason is Reason.SCHEDULED else reason
+
+
+def _waiting(due_ms: int | None) -> Reason:
+    return Reason.SCHEDULED if due_ms is not None and due_ms > time.time() * 1000 else Reason.QUEUED
+
+
+def _call(data: bytes | None) -> dict[str, Any]:
+    """A payload or envelope; {} for bytes that are not ours to read (a pickle, something poisoned)."""
+    try:
+        call = wire.decode(data) if data else {}
+    except ValueError:
+        return {}
+    return call if isinstance(call, dict) else {}
+
+
+def _params(call: Mapping[str, Any]) -> Any:
+    params, args = call.get("k"), call.get("a")
+    return {"args": args, **params} if args and isinstance(params, dict) else params
+
+
+def _enqueued(call: Mapping[str, Any]) -> int | None:
+    enqueued = call.get("et")
+    return enqueued if isinstance(enqueued, int) else None
+
+
+def _json(value: bytes | None) -> Any:
+    return wire.decode(value) if value else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _int(value: bytes | None) -> int | None:
+    return None if value is None else int(float(value))
+
+
+def _float(value: bytes | None) -> float | None:
+    return None if value is None else float(value)

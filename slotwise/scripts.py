@@ -1,0 +1,73 @@
+"""The Lua scripts: loaded once, their headers checked, called by hash.
+
+A script is a move. Its file opens with a header that names it and documents KEYS, ARGV and what it returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any, Final
+
+import redis as redis_sync
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+Arg = str | bytes | int | float
+HEADER: Final = ("-- {name}: ", "-- KEYS ", "-- ARGV ", "-- returns ")
+
+
+@dataclass(frozen=True)
+class Script:
+    """One Lua file, callable on an asyncio or a blocking client."""
+
+    name: str
+
+    @cached_property
+    def source(self) -> str:
+        source = (resources.files("slotwise") / "lua" / f"{self.name}.lua").read_text(encoding="utf-8")
+        for part in HEADER:
+            if part.format(name=self.name) not in source:
+                raise AssertionError(f"{self.name}.lua: its header lacks {part.format(name=self.name)!r}")
+        return source
+
+    @cached_property
+    def sha(self) -> str:
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def call(self, keys: Sequence[str], args: Sequence[Arg]) -> tuple[Arg, ...]:
+        """The command that runs the script, for a pipeline."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *args)
+
+    async def run(self, client: Redis, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+        """Run it. Raises: redis.RedisError."""
+        try:
+            return await client.execute_command(*self.call(keys, args))
+        except NoScriptError:
+            return await client.execute_command("EVAL", self.source, len(keys), *keys, *args)
+
+    async def load(self, client: Redis) -> None:
+        """Make the server know it, so that a pipeline may call it by hash."""
+        await client.execute_command("SCRIPT LOAD", self.source)
+
+    def run_blocking(self, client: redis_sync.Redis, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+        """Run it from a thread. Raises: redis.RedisError."""
+        try:
+            return client.execute_command(*self.call(keys, args))
+        except NoScriptError:
+            return client.execute_command("EVAL", self.source, len(keys), *keys, *args)
+
+
+SUBMIT: Final = Script("submit")
+CLAIM: Final = Script("claim")
+FINISH: Final = Script("finish")
+CANCEL: Final = Script("cancel")
+ENLIST: Final = Script("enlist")
+RENEW: Final = Script("renew")
+REAP: Final = Script("reap")
+CONFIGURE: Final = Script("configure")
+
+ALL: Final = (SUBMIT, CLAIM, FINISH, CANCEL, ENLIST, RENEW, REAP, CONFIGURE)

@@ -1,0 +1,118 @@
+"""The settings, read once from the environment and `.env`, validated, and passed in from there.
+
+No other module of the service reads the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from slotwise.errors import SlotwiseError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """Every setting with its unit and default; `slotwise settings` prints this list."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="forbid", frozen=True, case_sensitive=False
+    )
+
+    max_concurrent_jobs: int = Field(
+        10, ge=0, le=100_000, description="the configured cap: jobs that run at once over the whole fleet"
+    )
+    redis_url: str | None = Field(
+        None, description="redis://, rediss:// or unix:// URL of the server; unset: the embedded server"
+    )
+    host: str = Field("127.0.0.1", description="address that the front end listens on")
+    port: int = Field(8000, ge=0, le=65_535, description="port that the front end listens on; 0: any free one")
+    allow_unauthenticated: bool = Field(
+        False, description="serve beyond loopback although there is no authentication"
+    )
+    data_dir: Path = Field(Path(".slotwise"), description="the embedded server's data")
+    algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="modules with algorithms, comma-separated, beside the entry points slotwise.algorithms",
+    )
+    worker_slots: int | None = Field(
+        None, ge=1, le=100_000, description="this worker's own limit; unset: it follows the live cap"
+    )
+    job_timeout: float = Field(300, gt=0, le=31_536_000, description="seconds a job may run")
+    max_attempts: int = Field(1, ge=1, le=100, description="attempts of a job whose algorithm declares retries")
+    keep_results: float = Field(86_400, ge=1, le=31_536_000, description="seconds a finished job is kept")
+    max_pending_jobs: int = Field(100_000, ge=1, description="jobs that may wait before submits are refused")
+    lease_seconds: float = Field(
+        10, ge=0.5, le=3_600, description="seconds without a sign of life after which a worker's jobs move on"
+    )
+    drain_seconds: float = Field(
+        30, ge=0, le=86_400, description="seconds that a worker told to stop gives its running jobs"
+    )
+    priority_head_start: float = Field(
+        60, ge=0, le=86_400, description="seconds of head start in the queue for each level of priority"
+    )
+    max_body_bytes: int = Field(262_144, ge=1_024, description="bytes that a request's body may have")
+    max_result_bytes: int = Field(1_048_576, ge=1_024, description="bytes that a job's result may have as JSON")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+
+    @field_validator("algorithms", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+    def told(self, name: str) -> bool:
+        """Whether somebody set `name`, rather than left it at its default."""
+        return name in self.model_fields_set
+
+    def check_bind(self) -> None:
+        """Refuse to serve everybody by accident. Raises: SlotwiseError `invalid-settings`."""
+        if self.host not in LOOPBACK and not self.allow_unauthenticated:
+            raise SlotwiseError(
+                "invalid-settings",
+                f"HOST={self.host} lets anybody on the network run jobs: there is no authentication. "
+                "Keep HOST=127.0.0.1, or say ALLOW_UNAUTHENTICATED=1 if something in front guards it.",
+            )
+
+
+def load() -> Settings:
+    """Read and check the settings. Raises: SlotwiseError `invalid-settings`, with every fault in one line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SlotwiseError("invalid-settings", "; ".join(_faults(error))) from None
+
+
+def load_or_exit() -> Settings:
+    """`load`, for a program's start: a fault is one line on standard error and exit status 2."""
+    try:
+        return load()
+    except SlotwiseError as error:
+        exit_with(error)
+
+
+def exit_with(error: SlotwiseError) -> NoReturn:
+    """End the program with the error's one line and exit status 2."""
+    sys.stderr.write(f"slotwise: {error.message}\n")
+    raise SystemExit(2)
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        name = ".".join(map(str, fault["loc"])).upper()
+        if fault["type"] == "extra_forbidden":
+            yield f"{name} in .env is not a setting (see `slotwise settings`)"
+        else:
+            yield f"{name}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,218 @@
+"""Every move of a job and every read of one, on an asyncio connection: one method a script.
+
+The only module, with `lease` (the blocking half, for threads), that talks to Redis about jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+from pydantic_core import to_json
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+
+from slotwise import scripts, wire
+from slotwise.attempt import Claim, Claimed, Finish
+from slotwise.away import reachable
+from slotwise.ended import Ended
+from slotwise.errors import JobError, SlotwiseError
+from slotwise.job import Job, Slots, Submission
+from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
+from slotwise.record import as_queued, read_job, submit_args
+
+Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
+
+DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
+MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job that was put into the queue; `replayed` when the same request had done so before."""
+
+    job: Job
+    replayed: bool
+
+
+class Store:
+    """The queue of one fleet. Every method raises SlotwiseError `store-unavailable` while Redis is away."""
+
+    def __init__(self, redis: Redis, keys: Keys | None = None) -> None:
+        self.redis = redis
+        self.keys = keys or Keys()
+
+    @classmethod
+    async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
+        """A store on a pool of its own. Does not raise while the server is away: the methods do."""
+        redis = Redis.from_url(
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 1),  # every move is idempotent
+            retry_on_error=[RedisConnectionError],
+            health_check_interval=0,
+        )
+        return cls(redis, keys)
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+
+    async def ping(self) -> None:
+        with reachable():
+            await self.redis.ping()
+
+    async def submit(self, jobs: Sequence[Submission], *, max_pending: int) -> list[Submitted]:
+        """Queue `jobs`, all or none. Raises: SlotwiseError `queue-full`, `idempotency-key-reused`.
+
+        State after: each new job is `pending`. A job whose id and fingerprint are known is returned as it is.
+        """
+        if not 1 <= len(jobs) <= MAX_BATCH:
+            raise ValueError(f"a submit takes 1 to {MAX_BATCH} jobs")
+        args: list[scripts.Arg] = ["", max_pending, len(jobs)]
+        for job in jobs:
+            args += submit_args(job)
+        with reachable():
+            reply = await scripts.SUBMIT.run(
+                self.redis, self._job_keys(self.keys.queue, self.keys.running, self.keys.promote), args
+            )
+        if reply[0] == b"full":
+            raise SlotwiseError(
+                "queue-full", f"{max_pending} jobs wait already: try again later", retry_after_seconds=5
+            )
+        return [
+            await self._submitted(job, outcome.decode(), int(reply[1]))
+            for job, outcome in zip(jobs, reply[2], strict=True)
+        ]
+
+    async def _submitted(self, job: Submission, outcome: str, now_ms: int) -> Submitted:
+        if outcome == "new":
+            return Submitted(as_queued(job, now_ms), replayed=False)
+        known = await self.job(job.id) if outcome == "replayed" else None
+        if known is None:
+            raise SlotwiseError(
+                "idempotency-key-reused",
+                "this Idempotency-Key belongs to another request: use a new key for a new request",
+            )
+        return Submitted(known, replayed=True)
+
+    async def job(self, job_id: str) -> Job | None:
+        """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
+        with reachable():
+            async with self.redis.pipeline(transaction=True) as tr:
+                tr.hgetall(RECORD + job_id)
+                tr.get(PAYLOAD + job_id)
+                tr.get(RESULT + job_id)
+                tr.zscore(self.keys.queue, job_id)
+                tr.pexpiretime(RECORD + job_id)
+                tr.zscore(ABORT, job_id)
+                record, payload, envelope, score, expires_ms, abort = await tr.execute()
+        return read_job(job_id, record, payload, envelope, score, expires_ms, abort)
+
+    async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
+        """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
+        error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
+        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, ABORT)
+        with reachable():
+            reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
+        outcome: Cancelled = reply.decode()
+        return outcome
+
+    async def slots(self) -> Slots:
+        """The cap and the number of running jobs, of one instant."""
+        with reachable():
+            async with self.redis.pipeline(transaction=True) as tr:
+                tr.hget(self.keys.cap, "configured")
+                tr.zcard(self.keys.running)
+                cap, running = await tr.execute()
+        return Slots(max_concurrent=DEFAULT_CAP if cap is None else int(cap), running=running)
+
+    async def configure(self, cap: int, *, told: bool, by: str) -> int:
+        """Make `cap` the configured one if somebody set it (`told`) or nobody did yet; the one in force."""
+        with reachable():
+            args: list[scripts.Arg] = [cap, "1" if told else "", by, ""]
+            return int(await scripts.CONFIGURE.run(self.redis, [self.keys.cap, self.keys.audit], args))
+
+    async def publish(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue."""
+        if entries:
+            with reachable():
+                rows = {entry["name"]: to_json(entry) for entry in entries}
+                await self.redis.hset(  # type: ignore[misc]
+                    self.keys.catalogue, mapping=rows
+                )
+
+    async def catalogue(self) -> dict[str, dict[str, Any]]:
+        """The algorithms, by name, each with `served`: whether a live worker serves it."""
+        with reachable():
+            async with self.redis.pipeline(transaction=True) as tr:
+                tr.hgetall(self.keys.catalogue)
+                tr.hkeys(self.keys.leases)
+                rows, incarnations = await tr.execute()
+                for incarnation in incarnations:
+                    tr.hget(self.keys.worker(incarnation.decode()), "algorithms")
+                served = {name for row in await tr.execute() if row for name in wire.decode(row)}
+        entries = {name.decode(): wire.decode(row) for name, row in rows.items()}
+        return {name: entry | {"served": name in served} for name, entry in sorted(entries.items())}
+
+    def ended(self) -> Ended:
+        """A subscription to the ends of jobs, shared by everybody in this process who waits for one."""
+        return Ended(self.redis, self.keys.ended)
+
+    async def claim(self, claim: Claim) -> Claimed:
+        """Ask for slots. Raises: redis.RedisError (the worker's loop sends the same claim again)."""
+        return Claimed.of(await scripts.CLAIM.run(self.redis, *self._claim(claim)))
+
+    async def finish(self, incarnation: str, finishes: Sequence[Finish]) -> list[str]:
+        """End attempts: 'ok', 'again' or 'stale' for each. Raises: redis.RedisError."""
+        return _texts(await scripts.FINISH.run(self.redis, *self._finish(incarnation, finishes)))
+
+    async def exchange(self, finishes: Sequence[Finish], claim: Claim) -> tuple[list[str], Claimed]:
+        """`finish`, then `claim`, in one round trip. Raises: redis.RedisError."""
+        if not finishes:
+            return [], await self.claim(claim)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.execute_command(*scripts.FINISH.call(*self._finish(claim.incarnation, finishes)))
+        pipe.execute_command(*scripts.CLAIM.call(*self._claim(claim)))
+        replies = await pipe.execute(raise_on_error=False)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            # a server that started anew: whatever it did execute, it does not do twice
+            await scripts.FINISH.load(self.redis)
+            await scripts.CLAIM.load(self.redis)
+            return await self.exchange(finishes, claim)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return _texts(replies[0]), Claimed.of(replies[1])
+
+    def _job_keys(self, *names: str) -> list[str]:
+        return [*names, *PER_JOB]
+
+    def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
+        keys = self.keys
+        held, worker = keys.held(claim.incarnation), keys.worker(claim.incarnation)
+        return self._job_keys(
+            keys.queue, keys.running, keys.promote, keys.cap, keys.leases, worker, held, ABORT
+        ), [
+            claim.incarnation,
+            claim.number,
+            claim.asked,
+            claim.prefix,
+            claim.cancels,
+            "1" if claim.look_for_cancels else "",
+            claim.worker,
+            "",
+            *claim.ids,
+        ]
+
+    def _finish(self, incarnation: str, finishes: Sequence[Finish]) -> tuple[list[str], list[scripts.Arg]]:
+        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.held(incarnation), ABORT)
+        return keys, ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
+
+
+def _texts(replies: Sequence[bytes]) -> list[str]:
+    return [reply.decode() for reply in replies]

@@ -1,0 +1,95 @@
+"""Fixtures: a real server for the session, flushed for each test; a fleet of real processes on it.
+
+A test fails when it leaves a key without a TTL that grows with jobs, a taken slot, or a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from slotwise.keys import Keys
+from slotwise.store import Store
+from tests.facts import wait_until
+from tests.fleet import Fleet
+from tests.servers import Server
+from tests.witness import ADDRESS, Witness
+
+# keys without a TTL that do not grow with jobs; see slotwise/keys.py
+LASTING = {"cap", "audit", "catalogue"}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(server: Server) -> Iterator[str]:
+    server.client.flushall()
+    server.client.script_flush()
+    yield server.url
+    check_nothing_left(server.client)
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    store = await Store.connect(redis_url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def witness() -> Iterator[Witness]:
+    witness = Witness()
+    yield witness
+    witness.close()
+
+
+@pytest.fixture
+def fleet(redis_url: str, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
+    yield from _fleet(redis_url, witness, tmp_path)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server of this test alone, with every write on disk before its answer: to be killed."""
+    directory = tmp_path / "server"
+    directory.mkdir()
+    server = Server(directory, aof=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_fleet(own_server: Server, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
+    yield from _fleet(own_server.url, witness, tmp_path)
+
+
+def _fleet(url: str, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(url, tmp_path)
+    fleet.settings[ADDRESS] = witness.address
+    yield fleet
+    fleet.close()
+    wait_until(lambda: not fleet.strays(), within=10, what="no process of the fleet is left")
+    wait_until(lambda: witness.alive == 0, within=10, what="no body is left")
+
+
+def check_nothing_left(client: redis.Redis) -> None:
+    """Fail on a taken slot, and on a key without a TTL that is not of a job that still waits."""
+    keys = Keys()
+    waiting = {member.decode() for member in client.zrange(keys.queue, 0, -1)}
+    assert client.zcard(keys.running) == 0, "a slot is still taken"
+    allowed = {keys.prefix + name for name in LASTING} | {keys.queue, keys.promote, "arq:abort"}
+    for raw in client.scan_iter(count=1000):
+        name = raw.decode()
+        if name in allowed or name.split(":", 2)[-1] in waiting or client.ttl(raw) != -1:
+            continue
+        raise AssertionError(f"{name} was left without a TTL")

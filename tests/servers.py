@@ -1,0 +1,61 @@
+"""A real server of the test's own, on a private port and socket: started, killed, started again."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import redis
+
+from slotwise import binary
+from tests.facts import wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """Valkey (or Redis) with its data in `directory`; with `aof`, every write is on disk before its answer."""
+
+    def __init__(self, directory: Path, *, aof: bool = False, options: tuple[str, ...] = ()) -> None:
+        self._directory = directory
+        self._options = (*(("--appendonly", "yes", "--appendfsync", "always") if aof else ()), *options)
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.client = redis.Redis(port=self.port, socket_timeout=5)
+
+    def start(self) -> None:
+        command = [
+            str(binary.find_binary()),
+            "--port",
+            str(self.port),
+            "--dir",
+            str(self._directory),
+            "--save",
+            "",
+        ]
+        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        wait_until(self._answers, within=20, what="the server answers")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        self.client.close()
+        self.kill()

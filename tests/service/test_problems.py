@@ -1,0 +1,132 @@
+"""Problem details: one shape for every error, and nothing of the inside in them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, get_args
+
+import pytest
+from httpx2 import AsyncClient
+
+from service.problems import TABLE, pointer
+from slotwise.errors import Code
+from slotwise.store import Store
+
+START_ONLY = {"invalid-settings", "invalid-algorithms", "no-server", "server-in-use"}
+
+
+def test_every_code_has_a_status_or_concerns_the_start_only() -> None:
+    assert set(TABLE) | START_ONLY == set(get_args(Code))
+    assert not set(TABLE) & START_ONLY
+
+
+async def test_has_every_member(client: AsyncClient) -> None:
+    answer = await client.get("/jobs/a%2Fb", headers={"X-Request-Id": "r-1"})
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "/problems/job-not-found",
+        "title": "There is no such job",
+        "status": 404,
+        "detail": "No job is called 'a/b', or it ended and was not kept any longer.",
+        "instance": "/jobs/a%2Fb",
+        "request_id": "r-1",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/job",
+        "/jobs/",
+        "/jobs//",
+        "/jobs/1/",
+        "/jobs/1/cancel/",
+        "/jobs/1/2/3",
+        "/healthz/",
+        "/%6Aobs",
+        "/jobs/%ff",
+    ],
+)
+async def test_a_path_without_an_endpoint_is_a_404(client: AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+@pytest.mark.parametrize("path", ["/jobs/concurrency", "/jobs/concurrency/", "/jobs/concurrency/cancel"])
+async def test_concurrency_is_no_job(client: AsyncClient, path: str) -> None:
+    for answer in (await client.get(path), await client.post(path)):
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/jobs", {"POST"}),
+        ("PUT", "/jobs", {"POST"}),
+        ("DELETE", "/jobs/1", {"GET", "HEAD"}),
+        ("GET", "/jobs/1/cancel", {"POST"}),
+        ("POST", "/jobs/concurrency/status", {"GET", "HEAD"}),
+        ("POST", "/algorithms", {"GET", "HEAD"}),
+        ("OPTIONS", "/healthz", {"GET", "HEAD"}),
+        ("BREW", "/readyz", {"GET", "HEAD"}),
+    ],
+)
+async def test_another_method_is_a_405_with_allow(
+    client: AsyncClient, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.json()["type"]) == (405, "/problems/method-not-allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/jobs"),
+        ("GET", "/jobs/1"),
+        ("POST", "/jobs/1/cancel"),
+        ("GET", "/jobs/concurrency/status"),
+        ("GET", "/algorithms"),
+        ("GET", "/algorithms/Rest"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+    ],
+)
+@pytest.mark.parametrize("query", ["colour=red", "x", "=", "&"])
+async def test_a_query_parameter_that_nobody_reads_is_a_422(
+    client: AsyncClient, method: str, path: str, query: str
+) -> None:
+    answer = await client.request(
+        method, f"{path}?{query}", json=None if method == "GET" else {"algorithm": "Rest"}
+    )
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+
+
+async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
+    client: AsyncClient, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.redis.set("slotwise:job:odd", "secret of the inside", ex=60)  # a hash is expected here
+    with caplog.at_level(logging.ERROR):
+        answer = await client.get("/jobs/odd", headers={"X-Request-Id": "r-2"})
+    problem = answer.json()
+    assert (answer.status_code, problem["type"], problem["request_id"]) == (500, "/problems/internal", "r-2")
+    assert problem["detail"] == "The request could not be served. The log has the details."
+    assert answer.headers["X-Request-Id"] == "r-2"
+    [record] = caplog.records
+    assert record.getMessage() == "GET /jobs/odd failed (request r-2)"
+    assert record.exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ((), "#"),
+        (("params", "number"), "#/params/number"),
+        (("list", 0, "x"), "#/list/0/x"),
+        (("a/b", "c~d", "e%f", "ü", "", '"'), "#/a~1b/c~0d/e%25f/%C3%BC//%22"),
+    ],
+)
+def test_pointers(path: tuple[Any, ...], text: str) -> None:
+    assert pointer(*path) == text

@@ -1,0 +1,173 @@
+"""The fields of `POST /jobs`: what each takes, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.submission import job_request
+from slotwise.errors import SlotwiseError
+from slotwise.job import Submission
+
+NOW_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
+
+
+def submission(**fields: Any) -> Submission:
+    asked = job_request({"algorithm": "Rest"} | fields)
+    return asked.submission("id", "print", now_ms=NOW_MS, head_start_seconds=60)
+
+
+def test_what_is_left_out_takes_its_default() -> None:
+    assert submission() == Submission("id", "Rest", {}, fingerprint="print")
+
+
+def test_every_field_arrives() -> None:
+    made = submission(
+        params={"seconds": 1}, priority=2, timeout=5, max_attempts=3, keep_result=60, delay=1.5, labels={"a": "b"}
+    )
+    assert made == Submission(
+        "id",
+        "Rest",
+        {"seconds": 1},
+        due_ms=NOW_MS + 1_500,
+        priority=2,
+        head_start_ms=120_000,
+        timeout=5.0,
+        max_attempts=3,
+        keep_result=60.0,
+        labels={"a": "b"},
+        fingerprint="print",
+    )
+
+
+@pytest.mark.parametrize(
+    ("run_at", "due_ms"),
+    [
+        ("2023-11-14T22:13:21Z", NOW_MS + 1_000),
+        ("2023-11-14t22:13:21z", NOW_MS + 1_000),
+        ("2023-11-14T22:13:21.5+00:00", NOW_MS + 1_500),
+        ("2023-11-15T00:13:21.123456789+02:00", NOW_MS + 1_123),
+        ("9999-12-31T23:59:59-23:59", 253_402_387_139_000),
+        ("2023-11-14T22:13:20Z", None),
+        ("1969-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        (None, None),
+    ],
+)
+def test_run_at_is_an_instant_and_a_past_one_means_now(run_at: str | None, due_ms: int | None) -> None:
+    assert submission(run_at=run_at).due_ms == due_ms
+
+
+def test_no_delay_means_now() -> None:
+    assert submission(delay=0).due_ms is None
+
+
+NULLABLE = ["timeout", "max_attempts", "run_at", "delay", "keep_result"]
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+def test_null_is_as_good_as_left_out(name: str) -> None:
+    assert submission(**{name: None}) == submission()
+
+
+GOOD: list[tuple[str, Any]] = [
+    ("priority", 0),
+    ("priority", 9),
+    ("timeout", 0.001),
+    ("timeout", 31_536_000),
+    ("max_attempts", 1),
+    ("max_attempts", 100),
+    ("delay", 3_153_600_000),
+    ("keep_result", 1),
+    ("labels", {}),
+    ("labels", {"k" * 64: "v" * 256}),
+    ("labels", {str(n): "" for n in range(32)}),
+    ("labels", {"zero": "\0"}),
+    ("params", {"": None}),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD, ids=lambda each: repr(each)[:40])
+def test_takes(name: str, value: Any) -> None:
+    job_request({"algorithm": "Rest", name: value})
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("algorithm", None, "#/algorithm"),
+    ("algorithm", 7, "#/algorithm"),
+    ("algorithm", ["Rest"], "#/algorithm"),
+    ("params", None, "#/params"),
+    ("params", [], "#/params"),
+    ("params", "{}", "#/params"),
+    ("priority", -1, "#/priority"),
+    ("priority", 10, "#/priority"),
+    ("priority", 1.0, "#/priority"),
+    ("priority", "1", "#/priority"),
+    ("priority", True, "#/priority"),
+    ("priority", None, "#/priority"),
+    ("timeout", 0, "#/timeout"),
+    ("timeout", -1, "#/timeout"),
+    ("timeout", 31_536_001, "#/timeout"),
+    ("timeout", 10**400, "#/timeout"),
+    ("timeout", "5", "#/timeout"),
+    ("timeout", True, "#/timeout"),
+    ("max_attempts", 0, "#/max_attempts"),
+    ("max_attempts", 101, "#/max_attempts"),
+    ("max_attempts", 2.0, "#/max_attempts"),
+    ("delay", -0.1, "#/delay"),
+    ("delay", 1e300, "#/delay"),
+    ("delay", "1", "#/delay"),
+    ("keep_result", 0, "#/keep_result"),
+    ("keep_result", 31_536_001, "#/keep_result"),
+    ("run_at", "2030-01-31T12:00:00", "#/run_at"),
+    ("run_at", "2030-01-31 12:00:00Z", "#/run_at"),
+    ("run_at", "2030-01-31T12:00Z", "#/run_at"),
+    ("run_at", "2030-01-31", "#/run_at"),
+    ("run_at", "2030-02-30T12:00:00Z", "#/run_at"),
+    ("run_at", "2030-01-31T24:00:01Z", "#/run_at"),
+    ("run_at", "2030-01-31T12:00:60Z", "#/run_at"),
+    ("run_at", "2030-01-31T12:00:00+24:00", "#/run_at"),
+    ("run_at", "0000-01-01T00:00:00Z", "#/run_at"),
+    ("run_at", "٢٠٣٠-01-31T12:00:00Z", "#/run_at"),
+    ("run_at", "tomorrow", "#/run_at"),
+    ("run_at", 1_900_000_000, "#/run_at"),
+    ("labels", None, "#/labels"),
+    ("labels", ["a"], "#/labels"),
+    ("labels", {"a": 1}, "#/labels/a"),
+    ("labels", {"a": None}, "#/labels/a"),
+    ("labels", {"": "a"}, "#/labels/"),
+    ("labels", {"k" * 65: "v"}, "#/labels/" + "k" * 65),
+    ("labels", {"a": "v" * 257}, "#/labels/a"),
+    ("labels", {str(n): "" for n in range(33)}, "#/labels"),
+    ("webhook", "http://localhost/", "#/webhook"),
+    ("expires_in", 5, "#/expires_in"),
+    ("memory_mb", 5, "#/memory_mb"),
+    ("Priority", 5, "#/Priority"),
+    ("job_id", "mine", "#/job_id"),
+    ("", 1, "#/"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "pointer"), BAD, ids=lambda each: repr(each)[:40])
+def test_refuses(name: str, value: Any, pointer: str) -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        job_request({"algorithm": "Rest", name: value})
+    assert raised.value.code == "invalid-request"
+    assert [row["pointer"] for row in raised.value.errors] == [pointer]
+
+
+def test_names_every_fault() -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        job_request({"priority": 11, "colour": "red"})
+    assert raised.value.errors == [
+        {"pointer": "#/algorithm", "detail": "is required"},
+        {"pointer": "#/priority", "detail": "Input should be less than or equal to 9"},
+        {"pointer": "#/colour", "detail": "is not a field of a job"},
+    ]
+
+
+def test_run_at_and_delay_exclude_each_other() -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        job_request({"algorithm": "Rest", "run_at": "2030-01-31T12:00:00Z", "delay": 0})
+    assert [row["pointer"] for row in raised.value.errors] == ["#/delay"]

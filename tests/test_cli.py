@@ -1,0 +1,103 @@
+"""The command `slotwise`, as a real process in an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slotwise import embedded
+from slotwise.settings import Settings
+
+Result = subprocess.CompletedProcess[str]
+
+SLOTWISE = Path(sys.executable).with_name("slotwise")
+
+
+def slotwise(cwd: Path, *arguments: str, **env: str) -> Result:
+    """Run it with an environment that sets nothing but `env`."""
+    names = {name.upper() for name in Settings.model_fields}
+    clean = {name: value for name, value in os.environ.items() if name.upper() not in names}
+    return subprocess.run(
+        [SLOTWISE, *arguments],
+        cwd=cwd,
+        env=clean | env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def refused(result: Result) -> str:
+    """The one line of a command that exited with status 2."""
+    assert result.returncode == 2, result
+    assert result.stderr.startswith("slotwise: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.strip()
+
+
+def test_version(tmp_path: Path) -> None:
+    result = slotwise(tmp_path, "--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("slotwise 0.")
+
+
+def test_settings_lists_every_setting(tmp_path: Path) -> None:
+    result = slotwise(tmp_path, "settings")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [name.upper() for name in Settings.model_fields]
+    for line, field in zip(lines, Settings.model_fields.values(), strict=True):
+        assert line.endswith(str(field.description))
+    assert "now:" not in result.stdout
+
+
+def test_settings_shows_what_differs_and_no_password(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=8123\n")
+    result = slotwise(
+        tmp_path, "settings", REDIS_URL="redis://me:secret@store:1/2", ALGORITHMS="a,b", HOST="127.0.0.1"
+    )
+    now = [line.split("now: ")[1] for line in result.stdout.splitlines() if "now: " in line]
+    assert now == ["redis://…@store:1/2", "8123", "a,b"]
+
+
+def test_settings_are_listed_although_one_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROT=8123\n")
+    result = slotwise(tmp_path, "settings")
+    assert refused(result) == "slotwise: PROT in .env is not a setting (see `slotwise settings`)"
+    assert "PORT" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "status"])
+def test_a_malformed_value_is_one_line(command: str, tmp_path: Path) -> None:
+    assert "PORT='x'" in refused(slotwise(tmp_path, command, PORT="x"))
+
+
+def test_status_finds_the_embedded_server(tmp_path: Path) -> None:
+    server = embedded.start(tmp_path / ".slotwise")
+    try:
+        plain, asjson = slotwise(tmp_path, "status"), slotwise(tmp_path, "status", "--json")
+    finally:
+        server.stop()
+    assert json.loads(asjson.stdout) == {"max_concurrent": 10, "available_slots": 10, "running_jobs": 0}
+    assert [line.split() for line in plain.stdout.splitlines()] == [
+        ["max_concurrent", "10"],
+        ["available_slots", "10"],
+        ["running_jobs", "0"],
+    ]
+    assert plain.stderr == asjson.stderr == ""
+
+
+def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:
+    assert "no Redis: set REDIS_URL, or start `slotwise up`" in refused(slotwise(tmp_path, "status"))
+
+
+def test_status_of_a_server_that_is_away_is_one_line(tmp_path: Path) -> None:
+    refused(slotwise(tmp_path, "status", REDIS_URL="redis://localhost:1"))
+    refused(slotwise(tmp_path, "status", REDIS_URL=f"unix://{tmp_path}/none.sock"))

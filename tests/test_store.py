@@ -1,0 +1,424 @@
+"""Each move against a real server: what it does, and what it must not do when it comes late or twice."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from slotwise import wire
+from slotwise.attempt import Claim, Claimed, Finish, Grant
+from slotwise.errors import SlotwiseError
+from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
+from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
+from slotwise.lease import LeaseStore
+from slotwise.store import Store
+
+KEEP_MS = 60_000
+
+
+class Hand:
+    """A worker's side of the protocol, by hand."""
+
+    def __init__(self, store: Store, redis: Redis, name: str = "w") -> None:
+        self.store = store
+        self.leases = LeaseStore(redis, store.keys)
+        self.incarnation = name + secrets.token_hex(4)
+        self.number = 0
+        self.last: Claim | None = None
+
+    def enlist(self) -> None:
+        self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation})
+
+    async def claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claimed:
+        self.number += 1
+        prefix = f"{self.number}-{secrets.token_hex(16)}-"
+        self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
+        return await self.store.claim(self.last)
+
+    async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
+        finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
+        return (await self.store.finish(self.incarnation, [finish]))[0]
+
+
+@pytest.fixture
+def hand(store: Store, redis_url: str) -> Any:
+    made: list[tuple[Hand, Redis]] = []
+
+    def make(name: str = "w") -> Hand:
+        redis = Redis.from_url(redis_url)
+        hand = Hand(store, redis, name)
+        hand.enlist()
+        made.append((hand, redis))
+        return hand
+
+    yield make
+    for hand, redis in made:
+        hand.leases.leave(hand.incarnation)
+        redis.close()
+
+
+def a_job(**fields: Any) -> Submission:
+    return Submission(id=secrets.token_hex(16), algorithm="Add", params={"a": 1, "b": 2}, **fields)
+
+
+async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
+    jobs = [a_job(**fields) for _ in range(count)]
+    for at in range(0, count, 100):
+        await store.submit(jobs[at : at + 100], max_pending=100_000)
+    return [job.id for job in jobs]
+
+
+async def seen(store: Store, job_id: str) -> Job:
+    job = await store.job(job_id)
+    assert job is not None
+    return job
+
+
+async def test_a_job_from_submit_to_result(store: Store, hand: Any) -> None:
+    worker = hand()
+    (job_id,) = await submitted(store, priority=2, labels={"team": "a"}, timeout=5.0)
+    job = await seen(store, job_id)
+    assert (job.state, job.algorithm, job.params, job.labels) == (
+        State.PENDING,
+        "Add",
+        {"a": 1, "b": 2},
+        {"team": "a"},
+    )
+
+    (grant,) = (await worker.claim()).grants
+    assert (grant.id, grant.attempt, grant.timeout) == (job_id, 1, 5.0)
+    assert (await store.slots()).running == 1
+    assert (await seen(store, job_id)).state is State.RUNNING
+
+    envelope = wire.serialize(
+        {**wire.decode(grant.payload), "s": True, "r": 3, "st": 1, "ft": 2, "q": "q", "id": job_id}
+    )
+    assert await worker.finish(grant, envelope=envelope) == "ok"
+    job = await seen(store, job_id)
+    assert (job.state, job.result, job.params, job.attempt) == (State.COMPLETED, 3, {"a": 1, "b": 2}, 1)
+    assert (await store.slots()).running == 0
+    assert await store.redis.exists(PAYLOAD + job_id) == 0
+
+
+async def test_never_more_than_the_cap_whoever_asks(store: Store, hand: Any) -> None:
+    await store.configure(5, told=True, by="test")
+    await submitted(store, 50)
+    workers = [hand(str(i)) for i in range(4)]
+    claims = await asyncio.gather(*(worker.claim(10) for worker in workers))
+    granted = [(worker, grant) for worker, claim in zip(workers, claims, strict=True) for grant in claim.grants]
+    assert len(granted) == 5
+    assert (await store.slots()).available == 0
+    for worker, grant in granted:
+        await worker.finish(grant, "release")
+
+
+async def test_the_oldest_first_and_priority_is_a_head_start(store: Store, hand: Any) -> None:
+    first, second = await submitted(store), await submitted(store)
+    ahead = await submitted(store, priority=1, head_start_ms=60_000)
+    worker = hand()
+    grants = (await worker.claim(3)).grants
+    assert [grant.id for grant in grants] == [*ahead, *first, *second]
+    for grant in grants:
+        await worker.finish(grant)
+
+
+async def test_a_scheduled_job_gets_its_head_start_only_when_it_is_due(store: Store, hand: Any) -> None:
+    worker = hand()
+    seconds, microseconds = await store.redis.time()
+    now = seconds * 1000 + microseconds // 1000
+    (later,) = await submitted(store, due_ms=now + 150, priority=9, head_start_ms=540_000)
+    (plain,) = await submitted(store, due_ms=now + 150)
+    assert (await seen(store, later)).reason == "scheduled"
+    assert (await worker.claim(5)).grants == ()
+    assert await store.redis.zscore(store.keys.queue, later) == now + 150
+    while len(grants := (await worker.claim(5)).grants) < 2:
+        assert not grants
+    assert [grant.id for grant in grants] == [later, plain]
+    for grant in grants:
+        await worker.finish(grant)
+
+
+async def test_next_due_is_told_to_the_millisecond(store: Store, hand: Any) -> None:
+    worker = hand()
+    seconds, microseconds = await store.redis.time()
+    await submitted(store, due_ms=seconds * 1000 + microseconds // 1000 + 5_000)
+    due = (await worker.claim()).next_due_ms
+    assert due is not None
+    assert 4_000 < due <= 5_001
+
+
+async def test_an_exchange_sent_again_grants_the_same(store: Store, hand: Any) -> None:
+    ids = await submitted(store, 4)
+    worker = hand()
+    first = await worker.claim(2)
+    again = await store.claim(worker.last)
+    assert again.grants == first.grants
+    assert len(again.grants) == 2
+    assert (await store.slots()).running == 2
+    await worker.finish(first.grants[0])
+    assert [grant.id for grant in (await store.claim(worker.last)).grants] == [first.grants[1].id]
+    await worker.finish(first.grants[1])
+    assert set(ids) > {grant.id for grant in first.grants}
+
+
+async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> None:
+    await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    assert await worker.finish(grant) == "ok"
+    assert await worker.finish(grant, "failed") == "again"
+    assert (await seen(store, grant.id)).state is State.COMPLETED
+
+
+async def test_a_stale_finish_is_refused(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    dead, alive = hand("dead"), hand("alive")
+    (old,) = (await dead.claim()).grants
+    assert dead.leases.reap(dead.incarnation, "0 10000") == 1
+    (new,) = (await alive.claim()).grants
+    assert (new.id, new.attempt) == (job_id, 1)  # a death burns no attempt
+    assert await dead.finish(old, "failed") == "stale"
+    assert (await seen(store, job_id)).state is State.RUNNING
+    assert (await store.slots()).running == 1
+    assert await alive.finish(new) == "ok"
+
+
+async def test_a_lease_that_moved_is_not_reaped(store: Store, hand: Any) -> None:
+    worker = hand()
+    await submitted(store)
+    (grant,) = (await worker.claim()).grants
+    worker.leases.renew(worker.incarnation, 1, [grant.token])
+    assert worker.leases.reap(worker.incarnation, "0 10000") is None
+    assert await worker.finish(grant) == "ok"
+
+
+async def test_after_three_deaths_a_job_is_lost(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    for _ in range(3):
+        worker = hand()
+        (grant,) = (await worker.claim()).grants
+        assert grant.notice == ""
+        worker.leases.reap(worker.incarnation, "0 10000")
+    last = hand()
+    (grant,) = (await last.claim()).grants
+    assert (grant.id, grant.notice) == (job_id, "lost")
+    await last.finish(grant, "failed")
+
+
+async def test_a_worker_without_a_lease_gets_nothing(store: Store, hand: Any) -> None:
+    await submitted(store)
+    worker = hand()
+    worker.leases.leave(worker.incarnation)
+    assert (await worker.claim()).gone
+    assert worker.leases.renew(worker.incarnation, 0, []).gone
+    worker.enlist()
+
+
+async def test_a_grant_that_nobody_lists_twice_waits_again(store: Store, hand: Any) -> None:
+    await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    for _ in range(3):  # its reply has not been dealt with yet: it may still be on its way
+        worker.leases.renew(worker.incarnation, 0, [])
+    assert (await store.slots()).running == 1
+    worker.leases.renew(worker.incarnation, 1, [])
+    assert (await store.slots()).running == 1
+    worker.leases.renew(worker.incarnation, 1, [])
+    assert (await store.slots()).running == 0
+    assert worker.leases.renew(worker.incarnation, 1, [grant.token]).lost == (grant.token,)
+    (again,) = (await worker.claim()).grants
+    assert again.attempt == 1
+    await worker.finish(again)
+
+
+async def test_retry_counts_and_release_does_not(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await worker.finish(grant, "release")
+    (grant,) = (await worker.claim()).grants
+    assert grant.attempt == 1
+    await worker.finish(grant, "retry", retry_in_ms=0)
+    assert (await seen(store, job_id)).reason == "retrying"
+    (grant,) = (await worker.claim()).grants
+    assert grant.attempt == 2
+    await worker.finish(grant)
+
+
+async def test_cancel_waiting_running_and_ended(store: Store, hand: Any) -> None:
+    worker = hand()
+    waiting, running = (await submitted(store))[0], (await submitted(store))[0]
+    assert await store.cancel(waiting, keep_ms=KEEP_MS) == "cancelled"
+    assert await store.cancel(waiting, keep_ms=KEEP_MS) == "already-cancelled"
+    assert (await seen(store, waiting)).state is State.CANCELLED
+    (grant,) = (await worker.claim()).grants
+    assert grant.id == running
+    assert await store.cancel(running, keep_ms=KEEP_MS) == "requested"
+    assert (await seen(store, running)).cancel_requested
+    assert (await worker.claim(0)).cancels == (running,)
+    await worker.finish(grant, "cancelled")
+    assert await store.cancel(running, keep_ms=KEEP_MS) == "already-cancelled"
+    assert await store.cancel("nobody", keep_ms=KEEP_MS) == "unknown"
+
+
+async def test_a_cancel_between_two_attempts_is_not_lost(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await store.cancel(job_id, keep_ms=KEEP_MS)
+    await worker.finish(grant, "release")
+    (grant,) = (await worker.claim()).grants
+    assert grant.notice == "abort"
+    await worker.finish(grant, "cancelled")
+
+
+async def test_a_stock_abort_of_a_running_job_starts_no_second_body(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    worker, other = hand(), hand()
+    (grant,) = (await worker.claim()).grants
+    await store.redis.zadd(store.keys.queue, {job_id: 1})  # as arq's Job.abort() does
+    assert (await other.claim(5)).grants == ()
+    assert await store.redis.zscore(store.keys.queue, job_id) > 8e15
+    await worker.finish(grant)
+
+
+async def test_an_abort_older_than_the_job_was_meant_for_another(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    await store.redis.zadd(ABORT, {job_id: 1_000})
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    assert grant.notice == ""
+    await worker.finish(grant)
+
+
+async def test_a_job_of_a_stock_worker_is_left_to_it(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    await store.redis.set(IN_PROGRESS + job_id, b"1", px=50_000)
+    assert (await hand().claim()).grants == ()
+    await store.redis.delete(IN_PROGRESS + job_id)
+
+
+async def test_the_queue_is_bounded_and_a_batch_is_all_or_none(store: Store) -> None:
+    await store.submit([a_job(), a_job()], max_pending=3)
+    with pytest.raises(SlotwiseError) as refused:
+        await store.submit([a_job(), a_job()], max_pending=3)
+    assert refused.value.code == "queue-full"
+    assert await store.redis.zcard(store.keys.queue) == 2
+    await store.submit([a_job()], max_pending=3)
+
+
+async def test_the_same_idempotency_key_makes_one_job(store: Store) -> None:
+    job = a_job(fingerprint="f1")
+    answers = await asyncio.gather(*(store.submit([job], max_pending=10) for _ in range(50)))
+    assert sum(not answer[0].replayed for answer in answers) == 1
+    assert await store.redis.zcard(store.keys.queue) == 1
+    with pytest.raises(SlotwiseError) as refused:
+        await store.submit([Submission(job.id, "Add", {}, fingerprint="f2")], max_pending=10)
+    assert refused.value.code == "idempotency-key-reused"
+
+
+async def test_configured_cap(store: Store) -> None:
+    assert (await store.slots()).max_concurrent == 10
+    assert await store.configure(10, told=False, by="a") == 10
+    assert await store.configure(20, told=True, by="b") == 20
+    assert await store.configure(10, told=False, by="c") == 20, "a default overrode what somebody set"
+    assert await store.configure(20, told=True, by="d") == 20
+    assert await store.redis.llen(store.keys.audit) == 2, "a start that says the same is no change"
+
+
+async def test_cap_zero_pauses(store: Store, hand: Any) -> None:
+    await submitted(store)
+    await store.configure(0, told=True, by="test")
+    assert (await hand().claim()).grants == ()
+
+
+async def test_a_payload_that_expired_is_told(store: Store, hand: Any) -> None:
+    await store.redis.zadd(store.keys.queue, {"gone": 1})
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    assert (grant.id, grant.notice, grant.payload) == ("gone", "expired", b"")
+    await worker.finish(grant, "failed")
+
+
+async def test_a_stock_job_is_seen_before_and_after_its_claim(store: Store, hand: Any) -> None:
+    payload = wire.serialize({"t": None, "f": "Add", "a": [1], "k": {"b": 2}, "et": 1_700_000_000_000})
+    await store.redis.set(PAYLOAD + "stock:1", payload, px=60_000)
+    await store.redis.zadd(store.keys.queue, {"stock:1": 1_700_000_000_000})
+    job = await seen(store, "stock:1")
+    assert (job.state, job.algorithm, job.params) == (State.PENDING, "Add", {"args": [1], "b": 2})
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    assert await store.redis.ttl(PAYLOAD + "stock:1") == -1, "a claimed job may not expire"
+    assert (await seen(store, "stock:1")).state is State.RUNNING
+    await worker.finish(grant, algorithm="Add")
+    assert (await seen(store, "stock:1")).algorithm == "Add"
+
+
+async def _in_state(store: Store, worker: Hand, state: State) -> Grant:
+    """A fresh job brought into `state`; its grant where it has or had one."""
+    (job_id,) = await submitted(store)
+    if state is State.PENDING:
+        return Grant(job_id, "1-none-0", 1, 0, "", b"", None, None, None)
+    (grant,) = (await worker.claim(ids=(job_id,))).grants
+    outcome = {State.COMPLETED: "completed", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(state)
+    if outcome:
+        await worker.finish(grant, outcome)
+    return grant
+
+
+_OUTCOMES = {
+    Move.COMPLETE: "completed",
+    Move.FAIL: "failed",
+    Move.STOP: "cancelled",
+    Move.RETRY: "retry",
+    Move.RELEASE: "release",
+}
+
+
+@pytest.mark.parametrize("move", list(Move))
+@pytest.mark.parametrize("state", list(State))
+async def test_every_pair_of_state_and_move(store: Store, hand: Any, state: State, move: Move) -> None:
+    worker = hand()
+    grant = await _in_state(store, worker, state)
+    after = MOVES.get((state, move), state)
+    if move is Move.CLAIM:
+        grants = (await worker.claim(ids=(grant.id,))).grants
+        assert bool(grants) is (after is State.RUNNING and state is State.PENDING)
+    elif move is Move.CANCEL:
+        await store.cancel(grant.id, keep_ms=KEEP_MS)
+    elif move is Move.REAP:
+        worker.leases.reap(worker.incarnation, "0 10000")
+    else:
+        second = {"completed": "failed"}.get(_OUTCOMES[move], "completed")
+        await worker.finish(grant, _OUTCOMES[move] if state is State.RUNNING else second)
+    assert (await seen(store, grant.id)).state is after
+    assert (await store.slots()).running == (after is State.RUNNING)
+    in_queue = await store.redis.zscore(store.keys.queue, grant.id) is not None
+    assert in_queue is (after not in TERMINAL)
+    if after in TERMINAL:
+        assert await store.redis.ttl(RECORD + grant.id) > 0
+        assert await store.redis.exists(PAYLOAD + grant.id) == 0
+
+
+async def test_results_expire_and_records_with_them(store: Store, hand: Any) -> None:
+    await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await worker.finish(grant, envelope=b'{"s":true,"r":1}')
+    assert 0 < await store.redis.pttl(RESULT + grant.id) <= KEEP_MS
+    assert 0 < await store.redis.pttl(RECORD + grant.id) <= KEEP_MS
+
+
+async def test_a_script_flush_is_survived(store: Store, hand: Any) -> None:
+    await submitted(store, 2)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await store.redis.script_flush()
+    claim = Claim(worker.incarnation, 99, 1, "99-x-", "any", False, "w")
+    replies, claimed = await store.exchange([Finish(grant.id, grant.token, "completed", keep_ms=KEEP_MS)], claim)
+    assert replies[0] in ("ok", "again")
+    await worker.finish(claimed.grants[0])

@@ -1,0 +1,145 @@
+"""Algorithms for the tests: each does one thing that a test needs to see."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from arq import Retry
+
+from slotwise import Context, algorithm
+from tests.witness import attend
+
+
+@algorithm
+def Add(a: int, b: int) -> int:
+    """The sum."""
+    return a + b
+
+
+@algorithm
+def Echo(value: Any) -> Any:
+    return value
+
+
+@algorithm
+def Hold(seconds: float, name: str = "") -> str:
+    """Blocks, in the witness's sight from start to death."""
+    connection = attend(name)
+    time.sleep(seconds)
+    connection.close()
+    return name
+
+
+@algorithm
+async def HoldAsync(seconds: float, name: str = "") -> str:
+    connection = attend(name)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        connection.close()
+    return name
+
+
+@algorithm
+def Spin(seconds: float) -> int:
+    """Burns CPU in pure Python."""
+    rounds, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        rounds += 1
+    return rounds
+
+
+@algorithm
+def Hostile(name: str = "") -> None:
+    """Ignores SIGTERM; leaves children, grandchildren, and processes in sessions of their own, all attended."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    keep = [attend(name)]
+    script = "import time; from tests.witness import attend; c = attend(); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            keep.append(attend(name))
+            time.sleep(600)
+        os._exit(0)
+    time.sleep(600)
+
+
+@algorithm
+def Raises(message: str = "no") -> None:
+    raise ValueError(message)
+
+
+@algorithm
+def RaisesOdd() -> None:
+    raise ValueError("odd: \ud800 \x00 \x1b[31m é 漢")
+
+
+@algorithm
+def Exits(code: int = 3) -> None:
+    sys.exit(code)
+
+
+@algorithm
+def Dies(code: int = 3) -> None:
+    os._exit(code)
+
+
+@algorithm
+def Segfaults() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@algorithm
+def NotJson() -> Any:
+    return object()
+
+
+@algorithm
+def NotANumber() -> float:
+    return float("nan")
+
+
+@algorithm
+def Large(size: int) -> str:
+    return "x" * size
+
+
+@algorithm
+async def NotJsonAsync() -> Any:
+    return {"x": object()}
+
+
+@algorithm(max_attempts=3)
+def FailsTwice(ctx: Context) -> int:
+    if ctx.attempt < 3:
+        raise ValueError(f"attempt {ctx.attempt}")
+    return ctx.attempt
+
+
+@algorithm
+async def AsksAgain(ctx: Context) -> int:
+    if ctx.attempt == 1:
+        raise Retry(defer=0.05)
+    return ctx.attempt
+
+
+@algorithm
+async def Stubborn() -> str:
+    """Swallows its cancellation."""
+    try:
+        await asyncio.sleep(600)
+    except asyncio.CancelledError:
+        return "done anyway"
+    return "slept"
+
+
+@algorithm
+def WhoAmI(ctx: Context) -> dict[str, Any]:
+    return {"pid": os.getpid(), "job_id": ctx.job_id, "attempt": ctx.attempt, "seconds": ctx.remaining_seconds()}

@@ -1,0 +1,1 @@
+"""The worker: slots, processes, user code. Imports `slotwise`, never `service`."""

@@ -1,0 +1,50 @@
+"""Runs bodies: a plain function in a process of its own, a coroutine on this loop under the lease's timer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from slotwise.algorithm import Algorithm, Context
+from worker.lease import Lease
+from worker.runner import Runner
+
+
+class Bodies:
+    def __init__(self, runner: Runner, lease: Lease) -> None:
+        self._runner = runner
+        self._lease = lease
+
+    async def run(
+        self,
+        algorithm: Algorithm[Any, Any],
+        args: Sequence[Any],
+        params: Mapping[str, Any],
+        job: Mapping[str, Any],
+    ) -> Any:
+        """The result of one call; `job` is {job_id, attempt, seconds}. Raises: what the body raised."""
+        if algorithm.executor == "process":
+            return await self._runner.run({"algorithm": algorithm.name, "args": args, "params": params, **job})
+        return await self.run_coroutine(self._on_loop(algorithm, args, params, job))
+
+    async def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it in this process: past the lease's deadline the kernel ends the process, should all else fail."""
+        self._lease.loop_body_started()
+        try:
+            return await coroutine
+        finally:
+            self._lease.loop_body_ended()
+
+    async def _on_loop(
+        self,
+        algorithm: Algorithm[Any, Any],
+        args: Sequence[Any],
+        params: Mapping[str, Any],
+        job: Mapping[str, Any],
+    ) -> Any:
+        values = algorithm.bind(args, params)
+        if algorithm.wants_context:
+            deadline = time.monotonic() + job["seconds"]
+            values["ctx"] = Context(job_id=job["job_id"], attempt=job["attempt"], deadline=deadline)
+        return await algorithm.function(**values)

@@ -1,0 +1,65 @@
+"""The bytes that arq's clients read as a job's result, by the serializer that the worker was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from arq.utils import timestamp_ms
+
+from slotwise import wire
+from slotwise.errors import JobError
+
+Serializer = Callable[[dict[str, Any]], bytes]
+
+
+@dataclass
+class Call:
+    """What was called, as its payload says; the defaults stand for a payload that cannot be read."""
+
+    name: str = "<unknown>"
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    enqueued_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Everything around a result."""
+
+    call: Call
+    job_id: str
+    queue: str
+    attempt: int
+    started_ms: int
+    serializer: Serializer
+
+    def of(self, success: bool, result: Any) -> bytes:
+        """The envelope with `result`: a value, or the failure. Raises: whatever the serializer raises."""
+        if isinstance(result, wire.RawJson) and self.serializer is not wire.serialize:
+            result = wire.decode(result)
+        return self.serializer(
+            {
+                "t": self.attempt,
+                "f": self.call.name,
+                "a": self.call.args,
+                "k": self.call.kwargs,
+                "et": self.call.enqueued_ms,
+                "s": success,
+                "r": result,
+                "st": self.started_ms,
+                "ft": timestamp_ms(),
+                "q": self.queue,
+                "id": self.job_id,
+            }
+        )
+
+    def of_unserialisable(self, error: JobError) -> bytes:
+        """The envelope in place of one that the serializer refused; without the arguments if need be."""
+        own = self.serializer is wire.serialize
+        try:
+            return self.of(False, error if own else f"unable to serialize result: {error.message}")
+        except Exception:
+            self.call.args, self.call.kwargs = (), {}
+            return self.of(False, error if own else "unable to serialize result")

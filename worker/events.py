@@ -1,0 +1,41 @@
+"""What happens to a worker's jobs, as events: the code that moves jobs emits, subscribers log and count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Name = Literal[
+    "started",
+    "completed",
+    "failed",
+    "retrying",  # the job asked for it, or its policy did
+    "handed_back",  # a cancelled attempt that will run again
+    "cancelled",
+    "cancelled_before_start",
+    "expired",
+    "unreadable",  # the payload is not what the serializer reads
+    "no_function",
+    "tries_exceeded",
+    "stale",  # a finish that came too late
+    "result_unserialisable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `seconds` is the time that the log line tells; the rest as the name asks."""
+
+    name: Name
+    job_id: str
+    ref: str = ""
+    seconds: float = 0.0
+    text: str = ""
+    attempt: int = 1
+    delay_seconds: float = 0.0
+    failure: BaseException | None = None
+    extra: object = None
+
+
+Subscriber = Callable[[Event], None]

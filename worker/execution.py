@@ -1,0 +1,258 @@
+"""One granted attempt, from its claim to the store's word on its finish."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import arq.worker
+from arq.jobs import SerializationError, deserialize_job_raw
+from arq.utils import args_to_string, ms_to_datetime, timestamp_ms, truncate
+
+from slotwise import wire
+from slotwise.attempt import Finish, Grant
+from slotwise.errors import JobError
+from worker import outcome
+from worker.envelope import Call, Envelope
+from worker.events import Event, Name
+from worker.exchange import Ending
+from worker.function import AlgorithmFunction, attempts_of
+from worker.outcome import Verdict
+
+if TYPE_CHECKING:
+    from worker.loop import Worker
+
+
+class Execution:
+    """Runs one job's body and its hooks, and ends the attempt. The slot is busy until `busy` is False."""
+
+    def __init__(self, worker: Worker, grant: Grant, incarnation: str) -> None:
+        self.grant = grant
+        self.incarnation = incarnation
+        self.busy = True
+        self.task: asyncio.Task[None]
+        self._worker = worker
+        self._body: asyncio.Task[Any] | None = None
+        self._cancel_requested = False
+        self._handed_back = False
+        self._timed_out = False
+        self._call = Call()
+        self._attempt = grant.attempt
+        self._function: Any = None
+        self._started_ms = timestamp_ms()
+
+    def cancel(self) -> None:
+        """Somebody cancelled the job: end its body."""
+        self._cancel_requested = True
+        self._stop_body()
+
+    def hand_back(self) -> None:
+        """End its body, and let the job run again elsewhere; the attempt does not count."""
+        self._handed_back = True
+        self._stop_body()
+
+    def _stop_body(self) -> None:
+        if self._body is not None and not self._body.done():
+            self._body.cancel()
+
+    async def run(self) -> None:
+        """The whole life of the attempt. Raises nothing but CancelledError."""
+        verdict = self._before() or await self._attempted()
+        ending = Ending(self._finish(verdict))
+        try:
+            await self._hook("on_job_end")
+        finally:
+            self.busy = False
+            self._worker.end(ending)
+        if await asyncio.shield(ending.done) == "stale":
+            self._emit("stale")
+        await self._hook("after_job_end")
+
+    def _before(self) -> Verdict | None:
+        """The verdict on a job that cannot be run, None for one that can."""
+        worker, grant = self._worker, self.grant
+        if grant.notice == "expired":
+            return outcome.not_run("expired", "job expired", "expired")
+        try:
+            name, args, kwargs, tries, enqueued_ms = deserialize_job_raw(
+                grant.payload, deserializer=worker.job_deserializer
+            )
+            self._call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
+        except (SerializationError, ValueError, TypeError) as error:
+            return outcome.failed(error, JobError("bad_params", "the job's payload cannot be read"), "unreadable")
+        self._attempt = max(self._attempt, tries or 0)
+        if grant.notice == "abort":
+            return outcome.cancelled("cancelled_before_start")
+        if grant.notice == "lost":
+            return outcome.failed(JobError("lost", "three workers died while they ran this job"))
+        self._function = worker.functions.get(self._call.name)
+        if self._function is None:
+            return outcome.not_run("algorithm_not_found", f"function {self._call.name!r} not found", "no_function")
+        most = self._most_tries()
+        if self._attempt > most:
+            return outcome.not_run("exception", f"max {most} retries exceeded", "tries_exceeded")
+        return None
+
+    def _most_tries(self) -> int:
+        """How often `Retry` may be raised, as arq counts it."""
+        declared = self._function.max_tries
+        return max(self._worker.max_tries if declared is None else declared, self.grant.max_attempts or 0)
+
+    async def _attempted(self) -> Verdict:
+        try:
+            result = await self._run_body()
+        except (Exception, asyncio.CancelledError) as failure:
+            return outcome.judge(failure, self._circumstances())
+        if self._cancel_requested:  # it swallowed its cancellation: it is not `completed` all the same
+            return outcome.cancelled()
+        if self._timed_out:
+            return outcome.judge(TimeoutError(), self._circumstances())
+        return outcome.completed(result)
+
+    async def _run_body(self) -> Any:
+        worker, function, call = self._worker, self._function, self._call
+        timeout = self.grant.timeout or function.timeout_s or worker.job_timeout_s
+        ctx = {
+            **worker.ctx,
+            "job_id": self.grant.id,
+            "job_try": self._attempt,
+            "enqueue_time": ms_to_datetime(self._call.enqueued_ms),
+            "score": int(self.grant.score),
+        }
+        if worker.on_job_start:
+            await worker.on_job_start(ctx)
+        self._started_ms = timestamp_ms()
+        self._emit_started()
+        if isinstance(function, AlgorithmFunction):
+            job = {"job_id": self.grant.id, "attempt": self._attempt, "seconds": timeout}
+            coroutine = worker.bodies.run(function.algorithm, call.args, call.kwargs, job)
+        else:
+            coroutine = worker.bodies.run_coroutine(function.coroutine(ctx, *call.args, **call.kwargs))
+        self._body = worker.job_tasks[self.grant.id] = worker.loop.create_task(coroutine)
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self._body
+        finally:
+            self._timed_out = limit.expired()
+            del worker.job_tasks[self.grant.id]
+
+    def _circumstances(self) -> outcome.Circumstances:
+        attempts = attempts_of(self._function, self.grant.max_attempts, self._worker.settings.max_attempts)
+        return outcome.Circumstances(
+            attempt=self._attempt,
+            attempts=attempts,
+            cancel_requested=self._cancel_requested,
+            handed_back=self._handed_back,
+            leaving=self._worker.leaving,
+            timed_out=self._timed_out,
+            retry_jobs=self._worker.retry_jobs,
+        )
+
+    def _finish(self, verdict: Verdict) -> Finish:
+        keep_ms = self._keep_ms()
+        envelope, verdict = self._envelope(verdict, keep_ms)
+        self._tell(verdict)
+        cron = hasattr(self._function, "next_run") and verdict.outcome not in ("retry", "release", "died")
+        return Finish(
+            id=self.grant.id,
+            token=self.grant.token,
+            outcome=verdict.outcome,
+            algorithm=self._call.name if self._call.enqueued_ms else "",
+            error=wire.encode(verdict.error.as_dict()) if verdict.error else b"",
+            envelope=envelope,
+            keep_ms=keep_ms,
+            retry_in_ms=int(verdict.retry_in_seconds * 1000),
+            mark_ms=int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
+            if cron
+            else 0,
+            attempt=self._attempt,
+        )
+
+    def _keep_ms(self) -> int | None:
+        """How long to keep the result; None for ever."""
+        worker, function = self._worker, self._function
+        if self.grant.keep_result is not None:
+            return int(self.grant.keep_result * 1000)
+        forever = getattr(function, "keep_result_forever", None)
+        if worker.keep_result_forever if forever is None else forever:
+            return None
+        seconds = getattr(function, "keep_result_s", None)
+        return int((worker.keep_result_s if seconds is None else seconds) * 1000)
+
+    def _envelope(self, verdict: Verdict, keep_ms: int | None) -> tuple[bytes, Verdict]:
+        """The bytes for `arq:result:`, and the verdict, which a result that cannot be stored turns to `failed`."""
+        if verdict.outcome in ("retry", "release", "died"):
+            return b"", verdict
+        worker, grant = self._worker, self.grant
+        envelope = Envelope(
+            self._call, grant.id, worker.queue_name, self._attempt, self._started_ms, worker.serializer
+        )
+        done, limit = verdict.outcome == "completed", worker.settings.max_result_bytes
+        try:
+            data = envelope.of(done, verdict.result if done else verdict.failure)
+            if not done or len(data) <= limit + len(grant.payload):
+                return (b"" if keep_ms == 0 else data), verdict
+            error = JobError("bad_result", f"the result is over {limit} bytes (MAX_RESULT_BYTES)")
+        except Exception as unserialisable:  # whatever a serializer of the user's raises
+            error = JobError("bad_result", f"unable to serialize result: {unserialisable}")
+            self._emit("result_unserialisable", failure=unserialisable)
+        return (b"" if keep_ms == 0 else envelope.of_unserialisable(error)), outcome.failed(error)
+
+    async def _hook(self, name: str) -> None:
+        """A hook that fails says so in the log, and neither loses the job's result nor ends the worker."""
+        hook = getattr(self._worker, name)
+        if hook is None or self._function is None:
+            return
+        ctx = {**self._worker.ctx, "job_id": self.grant.id, "job_try": self._attempt}
+        try:
+            await hook(ctx)
+        except Exception as failure:
+            self._emit("failed", failure=failure)
+
+    def _tell(self, verdict: Verdict) -> None:
+        worker = self._worker
+        if verdict.outcome == "completed":
+            worker.jobs_complete += 1
+        elif verdict.outcome in ("retry", "release", "died"):
+            worker.jobs_retried += 1
+        else:
+            worker.jobs_failed += 1
+        text = ""
+        if verdict.event == "completed" and verdict.result is not None and worker.log_results:
+            result = verdict.result
+            text = truncate(
+                result[:200].decode("utf-8", "replace") if isinstance(result, wire.RawJson) else repr(result)
+            )
+        elif verdict.event == "no_function":
+            text = self._call.name
+        elif verdict.event == "tries_exceeded":
+            text = str(self._most_tries())
+        extra = getattr(verdict.failure, "extra", None)
+        self._emit(
+            verdict.event,
+            text=text,
+            failure=verdict.failure,
+            extra=extra() if callable(extra) else extra,
+            delay_seconds=verdict.retry_in_seconds,
+        )
+
+    def _emit_started(self) -> None:
+        self._emit(
+            "started",
+            seconds=(self._started_ms - self._call.enqueued_ms) / 1000,
+            text=args_to_string(self._call.args, self._call.kwargs),
+            delay_seconds=(self._started_ms - self.grant.score) / 1000,
+        )
+
+    def _emit(self, name: Name, *, seconds: float | None = None, **fields: Any) -> None:
+        cron = hasattr(self._function, "next_run")
+        self._worker.emit(
+            Event(
+                name,
+                job_id=self.grant.id,
+                ref=self._call.name if cron else f"{self.grant.id}:{self._call.name}",
+                seconds=(timestamp_ms() - self._started_ms) / 1000 if seconds is None else seconds,
+                attempt=self._attempt,
+                **fields,
+            )
+        )

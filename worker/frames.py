@@ -1,0 +1,55 @@
+"""Messages between worker, zygote and child: a length, a kind, a body.
+
+    4 bytes, big-endian      1 byte      length bytes
++------------------------+-----------+----------------+
+| length of the body     | kind      | body           |
++------------------------+-----------+----------------+
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+_HEAD: Final = struct.Struct(">Ic")
+
+# worker -> zygote
+SPAWN: Final = b"S"  # JSON: key; the child's socket travels with it
+KILL: Final = b"K"  # JSON: key
+# zygote -> worker
+READY: Final = b"Y"  # the user's modules are loaded
+ENDED: Final = b"X"  # JSON: key, wait status; nothing of the job's process tree is left
+# worker -> child
+CALL: Final = b"C"  # JSON: algorithm, args, params, job_id, attempt, seconds
+# child -> worker
+RESULT: Final = b"R"  # the result as JSON
+FAILURE: Final = b"F"  # JSON: type, message, detail
+AGAIN: Final = b"A"  # JSON: seconds until the retry that the body asked for
+
+
+def pack(kind: bytes, body: bytes = b"") -> bytes:
+    """One message as bytes."""
+    return _HEAD.pack(len(body), kind) + body
+
+
+class Unpacker:
+    """Cuts a byte stream into messages; a body over `limit` bytes is a ValueError."""
+
+    def __init__(self, limit: int = 2**31) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The messages that `data` completes, as (kind, body)."""
+        self._buffer += data
+        while len(self._buffer) >= _HEAD.size:
+            length, kind = _HEAD.unpack_from(self._buffer)
+            if length > self._limit:
+                raise ValueError(f"a message of {length} bytes; the limit is {self._limit}")
+            end = _HEAD.size + length
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[_HEAD.size : end])
+            del self._buffer[:end]
+            yield kind, body

@@ -1,0 +1,44 @@
+"""An algorithm as one of arq's functions, so that one table of the worker holds both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from arq.cron import CronJob
+from arq.worker import Function
+
+from slotwise.algorithm import Algorithm
+
+
+@dataclass
+class AlgorithmFunction(Function):
+    """What arq's worker knows of a function, and the algorithm behind it."""
+
+    algorithm: Algorithm[Any, Any]
+
+
+def as_function(candidate: Any) -> Any:
+    """An algorithm as arq's Function; anything else as it is."""
+    if not isinstance(candidate, Algorithm):
+        return candidate
+    return AlgorithmFunction(
+        name=candidate.name,
+        coroutine=_not_called_by_arq,
+        timeout_s=candidate.timeout,
+        keep_result_s=None,
+        keep_result_forever=None,
+        max_tries=None,
+        algorithm=candidate,
+    )
+
+
+def attempts_of(function: Function | CronJob, asked: int | None, default: int) -> int:
+    """How many attempts failures may take; a plain arq function's exception is final, as in arq."""
+    if not isinstance(function, AlgorithmFunction):
+        return 1
+    return asked or function.algorithm.max_attempts or default
+
+
+async def _not_called_by_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
+    raise AssertionError("an algorithm is run by worker.bodies")

@@ -1,0 +1,92 @@
+"""What we ask of the kernel, so that a promise holds even while every process of ours is stopped.
+
+On Linux by prctl(2) and timer_create(2); where the kernel has no such thing (macOS), the call says False.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+LINUX: Final = sys.platform.startswith("linux")
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps
+_SIGEV_SIGNAL: Final = 0
+_TIMER_ABSTIME: Final = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def clock() -> float:
+    """Seconds on the clock that leases are counted by on this machine; no wall clock."""
+    return time.clock_gettime(_CLOCK)
+
+
+def die_with_parent(parent: int) -> bool:
+    """Let the kernel SIGKILL this process when the thread that forked it ends. False where it cannot."""
+    if not LINUX:
+        return False
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
+def adopt_orphans() -> bool:
+    """Make descendants whose parent died children of this process. False where it cannot."""
+    return LINUX and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def children(pid: int) -> set[int]:
+    """The processes whose parent is `pid` now; empty where the kernel does not tell."""
+    found: set[int] = set()
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found.update(map(int, listing.read_text().split()))
+        except OSError:  # the thread ended while we looked
+            continue
+    return found
+
+
+class _SignalEvent(ctypes.Structure):
+    _fields_ = (
+        ("value", ctypes.c_void_p),
+        ("signo", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("padding", ctypes.c_char * 48),
+    )
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = (("interval", _Timespec), ("value", _Timespec))
+
+
+class Deadline:
+    """A kernel timer that SIGKILLs this very process, stopped or not, unless it is moved in time."""
+
+    def __init__(self) -> None:
+        self._timer: ctypes.c_void_p | None = None
+        if LINUX:
+            event = _SignalEvent(signo=signal.SIGKILL, notify=_SIGEV_SIGNAL)
+            timer = ctypes.c_void_p()
+            if _libc.timer_create(_CLOCK, ctypes.byref(event), ctypes.byref(timer)) == 0:
+                self._timer = timer
+
+    def set(self, at: float | None) -> bool:
+        """Fire at `at` on `clock()`; None: never. False where the kernel has no such timer."""
+        if self._timer is None:
+            return False
+        nanoseconds = 0 if at is None else max(1, int(at * 1e9))
+        spec = _TimerSpec(_Timespec(0, 0), _Timespec(*divmod(nanoseconds, 10**9)))
+        return bool(_libc.timer_settime(self._timer, _TIMER_ABSTIME, ctypes.byref(spec), None) == 0)

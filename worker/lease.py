@@ -1,0 +1,155 @@
+"""A worker's lease: renewed from a thread of its own, with the deadlines that keep a lost one harmless.
+
+        renewed                  0.7 L            0.85 L            L
+    ------|------------------------|----------------|---------------|------>  since the last renewal was sent
+          bodies run               isolated:        the kernel      an observer that watched all the time
+                                   bodies killed    kills them      may give the jobs to another worker
+
+Whatever stands still - the loop, the thread, the process, the machine - no body of ours lives when an
+observer may first regrant its job. All times are on kernel.clock(), which no one can set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from redis.exceptions import RedisError
+
+from slotwise.lease import LeaseStore, Watch, look_seconds, observe
+from worker import kernel
+
+RENEW_AT: Final = 0.25  # of the lease's length L
+ISOLATED_AT: Final = 0.7
+KILLED_AT: Final = 0.85
+
+
+class Holder(Protocol):
+    """Whose lease it is. `holding` is called from the lease's thread; the others on the event loop."""
+
+    def holding(self) -> tuple[int, tuple[str, ...]]:
+        """The last exchange dealt with, and every token held since."""
+
+    def on_lost(self, tokens: tuple[str, ...]) -> None:
+        """These attempts are no longer the worker's."""
+
+    def on_isolated(self) -> None:
+        """No renewal got through for 0.7 L: every body must end now."""
+
+    def on_gone(self) -> None:
+        """The lease was given up on: every body must end, and a new start of the worker begin."""
+
+
+class Lease:
+    """One worker's lease, over all its incarnations."""
+
+    def __init__(
+        self, store: LeaseStore, length_seconds: float, holder: Holder, on_extended: Callable[[float], None]
+    ) -> None:
+        self._store = store
+        self._length = length_seconds
+        self._holder = holder
+        self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        self._timer = kernel.Deadline()
+        self._lock = threading.Lock()
+        self._armed = False
+        self._loop_bodies = 0
+        self._incarnation = ""
+        self._renewed_at = kernel.clock()
+        self._isolated = False
+        self._on_extended = on_extended  # hears the kernel's deadline of jobs in processes of their own
+
+    def enlist(self, incarnation: str, row: Mapping[str, str | int]) -> None:
+        """Begin a lease for this incarnation (blocking). Raises: redis.RedisError."""
+        sent = kernel.clock()
+        self._store.enlist(incarnation, int(self._length * 1000), row)
+        self._incarnation = incarnation
+        self._extend(sent)
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def leave(self) -> None:
+        """Stop renewing and end the lease (blocking). Raises: redis.RedisError."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            self._timer.set(None)
+        try:
+            self._store.leave(self._incarnation)
+        finally:
+            self._store.close()
+
+    def loop_body_started(self) -> None:
+        """A body runs in this very process: from now on the kernel's timer holds for the process itself."""
+        with self._lock:
+            self._loop_bodies += 1
+            if not self._armed:
+                self._armed = self._timer.set(self._renewed_at + KILLED_AT * self._length)
+
+    def loop_body_ended(self) -> None:
+        with self._lock:
+            self._loop_bodies -= 1
+
+    def _run(self) -> None:
+        watch = Watch()
+        look_at = renew_at = time.monotonic() + RENEW_AT * self._length
+        look_at = time.monotonic()
+        while not self._stop.wait(max(0.0, min(look_at, renew_at) - time.monotonic())):
+            now = time.monotonic()
+            if now >= renew_at:
+                renewed = self._renew()
+                renew_at = now + (RENEW_AT if renewed else RENEW_AT / 10) * self._length
+            if now >= look_at:
+                look_at = now + self._look(watch)
+            self._mind_the_time()
+
+    def _renew(self) -> bool:
+        incarnation = self._incarnation
+        acknowledged, tokens = self._holder.holding()
+        sent = kernel.clock()
+        try:
+            renewed = self._store.renew(incarnation, acknowledged, tokens)
+        except (RedisError, OSError):
+            return False
+        if incarnation != self._incarnation:
+            return True  # the loop began a new one meanwhile
+        if renewed.gone:
+            self._tell(self._holder.on_gone)
+            return True
+        self._extend(sent)
+        if renewed.lost:
+            self._tell(lambda: self._holder.on_lost(renewed.lost))
+        return True
+
+    def _look(self, watch: Watch) -> float:
+        try:
+            return observe(self._store, watch)
+        except (RedisError, OSError):
+            return look_seconds({})
+
+    def _extend(self, sent: float) -> None:
+        deadline = sent + KILLED_AT * self._length
+        with self._lock:
+            self._renewed_at = sent
+            self._isolated = False
+            self._armed = self._timer.set(deadline if self._loop_bodies else None) and self._loop_bodies > 0
+        self._on_extended(deadline)
+
+    def _mind_the_time(self) -> None:
+        with self._lock:
+            if not self._loop_bodies and self._armed:
+                self._armed = False
+                self._timer.set(None)
+        if not self._isolated and kernel.clock() - self._renewed_at > ISOLATED_AT * self._length:
+            self._isolated = True
+            self._tell(self._holder.on_isolated)
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what)

@@ -1,0 +1,43 @@
+"""Writes a worker's events as arq writes them, to arq's logger: one line a move."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from worker.events import Event, Name
+
+logger = logging.getLogger("arq.worker")
+
+# event -> (level, line); formatted with the event's own fields
+LINES: Final[dict[Name, tuple[int, str]]] = {
+    "started": (logging.INFO, "{e.seconds:6.2f}s → {e.ref}({e.text}){tries}{delayed}"),
+    "completed": (logging.INFO, "{e.seconds:6.2f}s ← {e.ref} ● {e.text}"),
+    "failed": (logging.ERROR, "{e.seconds:6.2f}s ! {e.ref} failed, {kind}: {e.failure}"),
+    "retrying": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} retrying job in {e.delay_seconds:0.2f}s"),
+    "handed_back": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} cancelled, will be run again"),
+    "cancelled": (logging.INFO, "{e.seconds:6.2f}s ⊘ {e.ref} aborted"),
+    "cancelled_before_start": (logging.INFO, "{e.seconds:6.2f}s ⊘ {e.ref} aborted before start"),
+    "expired": (logging.WARNING, "job {e.job_id} expired"),
+    "unreadable": (logging.ERROR, "deserializing job {e.job_id} failed"),
+    "no_function": (logging.WARNING, "job {e.job_id}, function {e.text!r} not found"),
+    "tries_exceeded": (logging.WARNING, "{e.seconds:6.2f}s ! {e.ref} max retries {e.text} exceeded"),
+    "stale": (logging.WARNING, "job {e.job_id}: its slot had been given away; what it did is not counted"),
+    "result_unserialisable": (logging.WARNING, "error serializing result of {e.ref}"),
+}
+
+
+def write(event: Event) -> None:
+    """The subscriber."""
+    level, line = LINES[event.name]
+    if not logger.isEnabledFor(level):
+        return
+    text = line.format(
+        e=event,
+        kind=type(event.failure).__name__,
+        tries=f" try={event.attempt}" if event.attempt > 1 else "",
+        delayed=f" delayed={event.delay_seconds:0.2f}s" if event.delay_seconds > 1.2 else "",
+    )
+    # a traceback only where the body raised it: what a child reports has none here
+    trace = event.failure if event.failure is not None and event.failure.__traceback__ is not None else None
+    logger.log(level, "%s", text, exc_info=trace, extra={"extra": event.extra})

@@ -1,0 +1,65 @@
+"""The attempts that a worker holds, from grant to the store's word on their finish."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from slotwise.attempt import Grant
+from worker.execution import Execution
+
+if TYPE_CHECKING:
+    from worker.loop import Worker
+
+
+class Roster:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._executions: dict[str, Execution] = {}  # by token
+        self._errors: list[BaseException] = []
+
+    def start(self, grant: Grant, incarnation: str) -> None:
+        """Run what was granted, as a task that arq's own code finds under the job's id."""
+        worker = self._worker
+        execution = Execution(worker, grant, incarnation)
+        self._executions[grant.token] = execution
+        execution.task = worker.tasks[grant.id] = worker.loop.create_task(execution.run())
+        execution.task.add_done_callback(lambda _: self._ended(execution))
+
+    def _ended(self, execution: Execution) -> None:
+        tasks = self._worker.tasks
+        del self._executions[execution.grant.token]
+        if tasks.get(execution.grant.id) is execution.task:
+            del tasks[execution.grant.id]
+        if not execution.task.cancelled() and (error := execution.task.exception()) is not None:
+            self._errors.append(error)
+
+    def raise_error(self) -> None:
+        """Raise what went wrong in a task outside of its body: a fault of the worker, not of a job."""
+        if self._errors:
+            raise self._errors.pop()
+
+    def tokens(self) -> tuple[str, ...]:
+        """Of every attempt that the store has not been told the end of; safe to call from a thread."""
+        return tuple(self._executions)
+
+    def busy(self) -> int:
+        """How many bodies may be alive."""
+        return sum(execution.busy for execution in self._executions.values())
+
+    def has_strangers(self, incarnation: str) -> bool:
+        """Whether bodies of an earlier incarnation may be alive: no slot of the fleet is counted for them."""
+        return any(one.busy and one.incarnation != incarnation for one in self._executions.values())
+
+    def cancel(self, ids: Collection[str]) -> None:
+        """Somebody cancelled these jobs."""
+        if ids:
+            for execution in list(self._executions.values()):
+                if execution.grant.id in ids:
+                    execution.cancel()
+
+    def hand_back(self, tokens: Collection[str] | None = None) -> None:
+        """End these bodies (None: all of them), whose jobs will run again."""
+        for token, execution in list(self._executions.items()):
+            if execution.busy and (tokens is None or token in tokens):
+                execution.hand_back()

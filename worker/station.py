@@ -1,0 +1,85 @@
+"""What a worker works with while it is open: store, lease, wake, exchange, and the process that forks jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+from pydantic_core import to_json
+from redis.exceptions import RedisError
+
+from slotwise.attempt import Cancels
+from slotwise.keys import ABORT, Keys
+from slotwise.lease import LeaseStore, blocking_twin
+from slotwise.store import Store
+from worker.bodies import Bodies
+from worker.exchange import Exchange
+from worker.function import AlgorithmFunction
+from worker.lease import Lease
+from worker.runner import Runner
+from worker.wake import Wake
+
+if TYPE_CHECKING:
+    from worker.loop import Worker
+
+
+class Station:
+    def __init__(self, worker: Worker) -> None:
+        settings = worker.settings
+        keys = Keys(worker.queue_name)
+        self._worker = worker
+        self._algorithms = [
+            function.algorithm for function in worker.functions.values() if isinstance(function, AlgorithmFunction)
+        ]
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.store = Store(worker.pool, keys)
+        twin = blocking_twin(worker.pool.connection_pool, max(0.25, settings.lease_seconds / 8))
+        self.runner = Runner(worker._modules, max_result_bytes=settings.max_result_bytes)
+        self.lease = Lease(LeaseStore(twin, keys), settings.lease_seconds, worker, self.runner.extend)
+        self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change)
+        self.bodies = Bodies(self.runner, self.lease)
+        self.exchange = self._new_exchange()
+
+    @classmethod
+    async def open(cls, worker: Worker) -> Self:
+        """Publish what the worker serves, begin its lease, listen. Raises: redis.RedisError."""
+        station = cls(worker)
+        if any(algorithm.executor == "process" for algorithm in station._algorithms):
+            await station.runner.start()
+        await station.store.publish([algorithm.describe() for algorithm in station._algorithms])
+        settings = worker.settings
+        told = settings.told("max_concurrent_jobs")
+        await station.store.configure(settings.max_concurrent_jobs, told=told, by=f"worker {station.name}")
+        await station._enlist()
+        station.wake.start()
+        return station
+
+    async def begin(self) -> None:
+        """A new incarnation, after the lease of the last one was given up on. Raises: redis.RedisError."""
+        earlier, self.exchange = self.exchange, self._new_exchange()
+        self.exchange.adopt(earlier)
+        await self._enlist()
+
+    def _new_exchange(self) -> Exchange:
+        cancels: Cancels = "any" if self._worker.allow_abort_jobs else "requested"
+        return Exchange(self.store, uuid4().hex, self.name, cancels)
+
+    async def _enlist(self) -> None:
+        row = {
+            "name": self.name,
+            "host": socket.gethostname(),
+            "slots": self._worker._own_slots or "",
+            "algorithms": to_json(sorted(self._worker.functions)).decode(),
+        }
+        await asyncio.to_thread(self.lease.enlist, self.exchange.incarnation, row)
+
+    async def close(self) -> None:
+        """End the jobs' processes first: only then may the slots that they hold be given away."""
+        await self.wake.stop()
+        await self.runner.stop()
+        with suppress(RedisError, OSError):
+            await asyncio.to_thread(self.lease.leave)
