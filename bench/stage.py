@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import httpx2
+
+from tests.facts import wait_until
 from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,9 +33,14 @@ def server() -> Iterator[Server]:
 
 
 @contextmanager
-def process(command: list[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], env: Mapping[str, str], files: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a directory of its own, with these files in it; told to stop at the end."""
     full = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     with tempfile.TemporaryDirectory() as directory:
+        for name, text in (files or {}).items():
+            (Path(directory) / name).write_text(text)
         started = subprocess.Popen(
             command, env=full, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -41,6 +49,18 @@ def process(command: list[str], env: Mapping[str, str]) -> Iterator[subprocess.P
         finally:
             started.send_signal(signal.SIGTERM)
             started.wait(30)
+
+
+def until_served(client: httpx2.Client) -> None:
+    """Return once the front end answers and a worker serves something."""
+
+    def served() -> bool:
+        try:
+            return any(entry["served"] for entry in client.get("/algorithms").json()["algorithms"])
+        except (httpx2.TransportError, KeyError):
+            return False
+
+    wait_until(served, within=60, what="the service is up")
 
 
 def spread(values: list[float]) -> str:

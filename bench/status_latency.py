@@ -20,7 +20,7 @@ from statistics import median
 
 import httpx2
 
-from bench.stage import ARQ, percentile, process, server
+from bench.stage import ARQ, percentile, process, server, until_served
 from tests.fleet import TERMINAL, submit
 from tests.servers import free_port
 
@@ -88,7 +88,7 @@ def main() -> None:
             process([ARQ, "worker.settings.WorkerSettings"], env),
             httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
         ):
-            _ready(client)
+            until_served(client)
             for _ in range(given.runs):
                 for name, runs in figures.items():
                     load = {
@@ -103,17 +103,6 @@ def main() -> None:
     for name, runs in figures.items():
         p50, p99 = (median(percentile(run, share) for run in runs) for share in (0.5, 0.99))
         print(f"  {name:14} p50 {p50:7.2f}  p99 {p99:7.2f}   jobs late by {median(late[name]):6.2f} (median)")
-
-
-def _ready(client: httpx2.Client) -> None:
-    for _ in range(600):
-        try:
-            if any(entry["served"] for entry in client.get("/algorithms").json()["algorithms"]):
-                return
-        except (httpx2.TransportError, KeyError):
-            pass
-        time.sleep(0.05)
-    raise SystemExit("the service did not become ready")
 
 
 if __name__ == "__main__":

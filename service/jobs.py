@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service import body
 from service.answer import Json
+from service.catalogue import Known
 from service.front import Front
 from service.idempotency import identity
 from service.paths import job_url
@@ -28,7 +29,7 @@ async def submit(request: Request) -> Response:
     asked = job_request(value)
     known = await front.catalogue.find(asked.algorithm)
     await known.parameters.check(asked.params, size)
-    submitted = await _queue(front, request, asked)
+    submitted = await _queue(front, request, asked, known)
     job = submitted.job if seconds is None else await _ended(front, request, submitted.job, seconds)
     headers = {"Location": job_url(job.id)}
     if submitted.replayed:
@@ -38,13 +39,14 @@ async def submit(request: Request) -> Response:
     return Json(job_object(job), 202, headers)
 
 
-async def _queue(front: Front, request: Request, asked: JobRequest) -> Submitted:
+async def _queue(front: Front, request: Request, asked: JobRequest, known: Known) -> Submitted:
     job_id, fingerprint = identity(request.headers, asked)
     submission = asked.submission(
         job_id,
         fingerprint,
         now_ms=time.time_ns() // 1_000_000,
-        head_start_seconds=front.settings.priority_head_start,
+        declared=known.entry,
+        settings=front.settings,
     )
     [submitted] = await front.store.submit([submission], max_pending=front.settings.max_pending_jobs)
     return submitted

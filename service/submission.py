@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from service.problems import invalid, pointer
 from slotwise.job import Submission
+from slotwise.settings import Settings
 
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,17 +48,19 @@ class JobRequest(BaseModel):
         Annotated[str, StringConstraints(max_length=256)],
     ] = Field({}, max_length=32)
 
-    def submission(self, job_id: str, fingerprint: str, *, now_ms: int, head_start_seconds: float) -> Submission:
-        """The job for the store; `head_start_seconds` is what a level of priority is worth."""
+    def submission(
+        self, job_id: str, fingerprint: str, *, now_ms: int, declared: Mapping[str, Any], settings: Settings
+    ) -> Submission:
+        """The job for the store: as asked for, else as the algorithm declared, else as the service is set."""
         return Submission(
             id=job_id,
             algorithm=self.algorithm,
             params=self.params,
             due_ms=self._due_ms(now_ms),
             priority=self.priority,
-            head_start_ms=round(self.priority * head_start_seconds * 1000),
-            timeout=self.timeout,
-            max_attempts=self.max_attempts,
+            head_start_ms=round(self.priority * settings.priority_head_start * 1000),
+            timeout=self.timeout or declared["timeout"] or settings.job_timeout,
+            max_attempts=self.max_attempts or declared["max_attempts"] or settings.max_attempts,
             keep_result=self.keep_result,
             labels=self.labels,
             fingerprint=fingerprint,

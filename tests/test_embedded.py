@@ -159,6 +159,7 @@ def test_redis_url_prefers_the_setting_then_the_embedded_server(start: Start, da
     assert embedded.redis_url(named) == "redis://elsewhere:1"
 
 
+@pytest.mark.slow
 def test_a_server_that_loads_its_data_counts_as_alive(start: Start, data: Path, tmp_path: Path) -> None:
     first = start()
     with client(first) as connection, connection.pipeline(transaction=False) as pipeline:

@@ -209,6 +209,7 @@ def test_it_says_when_it_is_ready_and_what_to_try(start: Start, tmp_path: Path) 
     assert up.lines()[3:] == ["stopping, in at most 5 s; Ctrl-C again ends everything at once", "stopped"]
 
 
+@pytest.mark.slow
 def test_data_survives_a_restart(start: Start, tmp_path: Path) -> None:
     first = start()
     job = post(first.ready(), algorithm="PrimeChecker", params={"number": 7})

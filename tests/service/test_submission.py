@@ -9,17 +9,21 @@ import pytest
 from service.submission import job_request
 from slotwise.errors import SlotwiseError
 from slotwise.job import Submission
+from slotwise.settings import Settings
 
 NOW_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
 
 
 def submission(**fields: Any) -> Submission:
     asked = job_request({"algorithm": "Rest"} | fields)
-    return asked.submission("id", "print", now_ms=NOW_MS, head_start_seconds=60)
+    declared = {"timeout": None, "max_attempts": 3}
+    return asked.submission(
+        "id", "print", now_ms=NOW_MS, declared=declared, settings=Settings(_env_file=None, job_timeout=120)
+    )
 
 
 def test_what_is_left_out_takes_its_default() -> None:
-    assert submission() == Submission("id", "Rest", {}, fingerprint="print")
+    assert submission() == Submission("id", "Rest", {}, timeout=120, max_attempts=3, fingerprint="print")
 
 
 def test_every_field_arrives() -> None:

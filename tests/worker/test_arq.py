@@ -53,6 +53,7 @@ async def test_a_stock_client_may_pass_positional_arguments(fleet: Fleet, client
     assert await result_of(queued) == 42
 
 
+@pytest.mark.slow
 async def test_a_stock_client_defers(fleet: Fleet, client: ArqRedis) -> None:
     front = fleet.front()
     fleet.worker()
@@ -67,6 +68,7 @@ async def test_a_stock_client_defers(fleet: Fleet, client: ArqRedis) -> None:
     assert info.start_time >= due - timedelta(milliseconds=2)
 
 
+@pytest.mark.slow
 async def test_a_stock_client_sees_http_jobs(fleet: Fleet, client: ArqRedis) -> None:
     front = fleet.front()
     fleet.worker(flags=("--burst",)).wait()  # its algorithms are known from now on
@@ -122,6 +124,7 @@ async def test_unknown_function_and_unreadable_payload(fleet: Fleet, client: Arq
     await pickled._redis.aclose()
 
 
+@pytest.mark.slow
 async def test_wrong_parameters_of_a_stock_client(fleet: Fleet, client: ArqRedis) -> None:
     front = fleet.front()
     fleet.worker()
@@ -168,6 +171,7 @@ async def _is(job: Job, status: JobStatus) -> bool:
     return await job.status() is status
 
 
+@pytest.mark.slow
 async def test_cron_runs_once_a_fleet_and_due_time(fleet: Fleet, stock: ArqRedis) -> None:
     fleet.settings["STOCK_REDIS"] = fleet.url
     del fleet.settings["ALGORITHMS"]
@@ -182,6 +186,7 @@ async def test_cron_runs_once_a_fleet_and_due_time(fleet: Fleet, stock: ArqRedis
     assert len(ticks) == len(set(ticks)), "a cron job ran twice for one due time"
 
 
+@pytest.mark.slow
 async def test_burst_check_and_max_jobs(fleet: Fleet, client: ArqRedis) -> None:
     jobs = [await client.enqueue_job("Add", i, 1) for i in range(30)]
     burst = fleet.worker(flags=("--burst",))
@@ -195,6 +200,7 @@ async def test_burst_check_and_max_jobs(fleet: Fleet, client: ArqRedis) -> None:
     assert check.wait() == 0, check.said()
 
 
+@pytest.mark.slow
 async def test_watch_serves_the_code_that_was_saved(fleet: Fleet, client: ArqRedis) -> None:
     code = fleet.directory / "code"
     code.mkdir()

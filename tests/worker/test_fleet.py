@@ -47,6 +47,7 @@ def test_the_cap_is_exact_over_two_front_ends_and_three_workers(fleet: Fleet, wi
     assert [front.get("/jobs/concurrency/status").json()["running_jobs"] for front in fronts] == [0, 0]
 
 
+@pytest.mark.slow
 def test_two_jobs_at_cap_one_follow_each_other(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="1")
     fleet.worker()
@@ -67,6 +68,7 @@ def test_cancel_kills_the_whole_process_tree(fleet: Fleet, witness: Witness) -> 
     assert fleet.running() == 0
 
 
+@pytest.mark.slow
 def test_a_timeout_kills_the_whole_process_tree(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     fleet.worker()
@@ -124,6 +126,7 @@ def test_each_job_has_a_process_of_its_own_and_knows_its_job(fleet: Fleet) -> No
     assert 0 < found[0]["result"]["seconds"] <= 300
 
 
+@pytest.mark.slow
 def test_declared_attempts_and_retry(fleet: Fleet) -> None:
     front = fleet.front()
     fleet.worker()
@@ -148,6 +151,7 @@ def test_a_killed_worker(own_fleet: Fleet, witness: Witness) -> None:
     assert own_fleet.running() == 0
 
 
+@pytest.mark.slow
 def test_a_worker_stopped_past_its_lease_is_dead_before_its_jobs_run_again(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="2")
     stopped = fleet.worker()
@@ -169,6 +173,7 @@ def signal_stop(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
+@pytest.mark.slow
 def test_a_killed_server_loses_nothing_and_ends_nobody(
     own_fleet: Fleet, own_server: Server, witness: Witness
 ) -> None:
@@ -188,6 +193,7 @@ def test_a_killed_server_loses_nothing_and_ends_nobody(
     assert own_fleet.running() == 0
 
 
+@pytest.mark.slow
 def test_an_outage_longer_than_the_lease_ends_bodies_and_runs_them_again(
     own_fleet: Fleet, own_server: Server, witness: Witness
 ) -> None:
@@ -204,6 +210,7 @@ def test_an_outage_longer_than_the_lease_ends_bodies_and_runs_them_again(
     assert worker.alive
 
 
+@pytest.mark.slow
 def test_lost_replies_make_no_ghost_and_no_double(fleet: Fleet, server: Server, witness: Witness) -> None:
     proxy = Proxy(server.port)
     calls = 0
@@ -232,6 +239,7 @@ def test_lost_replies_make_no_ghost_and_no_double(fleet: Fleet, server: Server, 
     proxy.close()
 
 
+@pytest.mark.slow
 def test_sigterm_lets_jobs_finish_within_the_drain(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     worker = fleet.worker(DRAIN_SECONDS="20")
@@ -265,6 +273,7 @@ def test_sigterm_hands_back_what_does_not_finish(fleet: Fleet, witness: Witness,
         assert front.post(f"/jobs/{job_id}/cancel").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_status_is_the_same_from_every_process(fleet: Fleet, witness: Witness) -> None:
     fronts = [fleet.front(MAX_CONCURRENT_JOBS="3"), fleet.front()]
     fleet.worker()
@@ -278,6 +287,7 @@ def test_the_status_is_the_same_from_every_process(fleet: Fleet, witness: Witnes
     wait_until(lambda: witness.alive == 0, what="all ended")
 
 
+@pytest.mark.slow
 def test_a_worker_takes_no_more_than_its_own_slots(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="10")
     fleet.worker(WORKER_SLOTS="2")
