@@ -10,12 +10,15 @@ Give `serialize` and `deserialize` to any arq client or worker to speak with thi
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from slotwise.errors import JobError
+
+_LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 
 
 class RawJson(bytes):
@@ -35,7 +38,10 @@ def encode(value: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The value of strict JSON bytes. Raises: ValueError."""
-    return from_json(data, allow_inf_nan=False)
+    value = from_json(data, allow_inf_nan=False)
+    if _LARGE_EXPONENT.search(data):  # the parser makes an infinity of 1e999, which `encode` refuses
+        encode(value)
+    return value
 
 
 def serialize(call: Mapping[str, Any]) -> bytes:

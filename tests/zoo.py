@@ -143,3 +143,9 @@ async def Stubborn() -> str:
 @algorithm
 def WhoAmI(ctx: Context) -> dict[str, Any]:
     return {"pid": os.getpid(), "job_id": ctx.job_id, "attempt": ctx.attempt, "seconds": ctx.remaining_seconds()}
+
+
+@algorithm
+def KillsItsParent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)

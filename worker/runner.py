@@ -55,9 +55,10 @@ class Runner:
         self._lifeline = -1
         self._deadline: float | None = None
         self._starting = asyncio.Lock()
+        self._open = False  # the zygote is there, as far as we have heard
 
     async def start(self) -> None:
-        """Start the zygote, until the user's modules are loaded. Raises: SystemExit(2) if they cannot be."""
+        """Start the zygote, until the user's modules are loaded. Raises: ZygoteDied if they cannot be."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
@@ -76,9 +77,10 @@ class Runner:
         self._unpacker = frames.Unpacker()
         self._ready: asyncio.Future[bool] = loop.create_future()
         loop.add_reader(ours, self._hear)
+        self._open = True
         async with asyncio.timeout(READY_SECONDS):
             if not await self._ready:
-                raise SystemExit(2)
+                raise ZygoteDied("the algorithms could not be loaded")
         if self._deadline is not None:
             self.extend(self._deadline)
 
@@ -106,8 +108,15 @@ class Runner:
 
         Cancelling this kills the whole process tree first. Raises: JobError, Retry, ZygoteDied.
         """
-        body = await self._spawn(call)
-        cancelled = False
+        try:
+            message = frames.pack(frames.CALL, wire.encode(call))
+        except ValueError as error:
+            raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
+        async with self._starting:
+            if not self._open:
+                await self.start()
+        body = self._spawn()
+        cancelled = not await self._sent(body, message)
         while not body.ended.done():
             try:
                 await asyncio.wait([body.ended])
@@ -119,23 +128,27 @@ class Runner:
             raise asyncio.CancelledError
         return self._result(body, body.ended.result())
 
-    async def _spawn(self, call: Mapping[str, Any]) -> _Body:
+    def _spawn(self) -> _Body:
         loop = asyncio.get_running_loop()
-        async with self._starting:
-            if self._process is None or self._process.poll() is not None:
-                await self.start()
         self._keys += 1
-        key = str(self._keys)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        body = _Body(key, ours, frames.Unpacker(self._max_result_bytes + (1 << 16)), loop.create_future())
-        self._bodies[key] = body
-        self._order(frames.pack(frames.SPAWN, key.encode()), theirs)
-        theirs.close()
+        unpacker = frames.Unpacker(self._max_result_bytes + (1 << 16))
+        body = self._bodies[str(self._keys)] = _Body(str(self._keys), ours, unpacker, loop.create_future())
         loop.add_reader(ours, self._read, body)
-        with suppress(OSError):  # it died before it read its call: ENDED says so
-            await loop.sock_sendall(ours, frames.pack(frames.CALL, wire.encode(call)))
+        self._order(frames.pack(frames.SPAWN, body.key.encode()), theirs)
+        theirs.close()
         return body
+
+    async def _sent(self, body: _Body, message: bytes) -> bool:
+        """Tell the body what to run. False when this was cancelled, and the body is killed."""
+        try:
+            with suppress(OSError):  # it died before it read its call: ENDED says so
+                await asyncio.get_running_loop().sock_sendall(body.channel, message)
+        except asyncio.CancelledError:
+            self._kill(body)
+            return False
+        return True
 
     def _kill(self, body: _Body) -> None:
         self._order(frames.pack(frames.KILL, body.key.encode()))
@@ -174,6 +187,9 @@ class Runner:
 
     def _zygote_gone(self) -> None:
         self._hang_up()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()  # it has closed its end: it is dead, or as good as dead
         if not self._ready.done():
             self._ready.set_result(False)
         for body in self._bodies.values():
@@ -181,6 +197,7 @@ class Runner:
                 body.ended.set_exception(ZygoteDied("the process that runs jobs has ended"))
 
     def _hang_up(self) -> None:
+        self._open = False
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._control)
         self._control.close()

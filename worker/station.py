@@ -20,7 +20,7 @@ from worker.bodies import Bodies
 from worker.exchange import Exchange
 from worker.function import AlgorithmFunction
 from worker.lease import Lease
-from worker.runner import Runner
+from worker.runner import Runner, ZygoteDied
 from worker.wake import Wake
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ class Station:
         """Publish what the worker serves, begin its lease, listen. Raises: redis.RedisError."""
         station = cls(worker)
         if any(algorithm.executor == "process" for algorithm in station._algorithms):
-            await station.runner.start()
+            try:
+                await station.runner.start()
+            except ZygoteDied:
+                raise SystemExit(2) from None  # it has said why
         await station.store.publish([algorithm.describe() for algorithm in station._algorithms])
         settings = worker.settings
         told = settings.told("max_concurrent_jobs")

@@ -314,3 +314,30 @@ def test_started_is_after_submitted_and_times_add_up(fleet: Fleet) -> None:
     found = ended(front, submit(front, "Add", a=1, b=2))
     assert found["created_at"] <= found["started_at"] <= found["completed_at"]
     assert 0 <= found["wait_seconds"] + found["run_seconds"] <= time.time() - before + 1
+
+
+@pytest.mark.slow
+def test_a_killed_zygote_takes_its_jobs_with_it_and_they_run_again(fleet: Fleet, witness: Witness) -> None:
+    front = fleet.front()
+    worker = fleet.worker()
+    job_id = submit(front, "Hold", seconds=1.5)
+    wait_until(lambda: witness.alive == 1, what="its body")
+    [zygote] = [pid for pid in fleet.strays() if parent_of(pid) == worker.popen.pid]
+    os.kill(zygote, signal.SIGKILL)
+    found = ended(front, job_id)
+    assert (found["status"], found["attempt"], witness.seen, witness.peak) == ("completed", 1, 2, 1)
+    assert worker.alive
+
+
+def parent_of(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
+
+
+def test_a_job_that_kills_its_zygote_every_time_is_lost(fleet: Fleet) -> None:
+    front = fleet.front()
+    worker = fleet.worker()
+    found = ended(front, submit(front, "KillsItsParent"), within=30)
+    assert (found["status"], found["error"]["type"]) == ("failed", "lost")
+    assert ended(front, submit(front, "Add", a=1, b=2))["result"] == 3
+    assert worker.alive
