@@ -23,6 +23,7 @@ from service.paths import RawPath
 from service.problems import Unforeseen, invalid, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
+from slotwise.ended import end_task
 from slotwise.errors import SlotwiseError, printable
 from slotwise.lease import Observer
 from slotwise.settings import Settings
@@ -64,7 +65,7 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
         async with store.ended() as ended:
             yield Front(settings, store, catalogue.Catalogue(store), Waiting(store, ended))
     finally:
-        await _end(configuring)
+        await end_task(configuring)
         await asyncio.to_thread(observer.stop)
         await store.close()
 
@@ -82,13 +83,6 @@ async def _configure(store: Store, settings: Settings) -> None:
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel `task` until it has ended: before Python 3.12, `wait_for` (in redis-py) can swallow a cancel."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.1)
 
 
 def _routes() -> list[Route]:

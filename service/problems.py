@@ -29,8 +29,6 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "method-not-allowed": (405, "This path does not take this method"),
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
-    "result-not-ready": (404, "The job has no result yet"),
-    "job-failed": (409, "The job failed"),
     "already-finished": (409, "The job has already ended"),
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "payload-too-large": (413, "The body is too large"),

@@ -30,7 +30,7 @@ class Grant:
     def of(cls, reply: Sequence[Any]) -> Grant:
         """From the array that claim.lua returns for one job."""
         return cls(
-            id=reply[0].decode(),
+            id=_text(reply[0]),
             token=reply[1].decode(),
             attempt=int(reply[2]),
             score=float(reply[3]),
@@ -74,7 +74,7 @@ class Claimed:
         return cls(
             next_due_ms=_number(reply[1]),
             cap=int(reply[2]),
-            cancels=tuple(id.decode() for id in reply[3]),
+            cancels=tuple(map(_text, reply[3])),
             grants=tuple(Grant.of(grant) for grant in reply[4]),
         )
 
@@ -98,7 +98,7 @@ class Finish:
         """In the order of finish.lua."""
         keep = "" if self.keep_ms is None else self.keep_ms
         return (
-            self.id,
+            self.id.encode("utf-8", "surrogateescape"),
             self.token,
             self.outcome,
             self.algorithm,
@@ -109,6 +109,11 @@ class Finish:
             self.mark_ms,
             self.attempt,
         )
+
+
+def _text(id: bytes) -> str:
+    """A job's id: any string, whatever bytes a client put into the queue."""
+    return id.decode("utf-8", "surrogateescape")
 
 
 def _number(value: bytes) -> float | None:

@@ -18,6 +18,8 @@ _REFUSALS: Final = ("MISCONF", "LOADING", "NOREPLICAS", "MASTERDOWN", "CLUSTERDO
 
 def is_away(error: BaseException) -> bool:
     """Whether trying again later, rather than mending a program, is the cure for `error`."""
+    if isinstance(error, SlotwiseError):
+        return error.code == "store-unavailable"
     if isinstance(error, ResponseError):
         return isinstance(error, OutOfMemoryError | ReadOnlyError) or str(error).startswith(_REFUSALS)
     return isinstance(error, _UNREACHABLE)

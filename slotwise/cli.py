@@ -79,20 +79,18 @@ def status(json: bool) -> None:
 
 
 async def _slots(settings: Settings) -> Slots:
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
-
     from slotwise.embedded import redis_url
-    from slotwise.keys import Keys
     from slotwise.store import Store
 
     url = redis_url(settings)
+    store = await Store.connect(url, timeout_seconds=5)
     try:
-        async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:
-            return await Store(redis, Keys()).slots()
-    except (OSError, RedisError) as error:
-        why = str(error) or type(error).__name__
-        raise SlotwiseError("store-unavailable", f"no answer from {_without_password(url)}: {why}") from error
+        return await store.slots()
+    except SlotwiseError as error:
+        why = str(error.__cause__ or error)
+        raise SlotwiseError(error.code, f"no answer from {_without_password(url)}: {why}") from error
+    finally:
+        await store.close()
 
 
 def _described(model: type[Settings], current: Settings | None) -> Iterator[str]:

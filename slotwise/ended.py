@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 RECONNECT_SECONDS: Final = 0.5
+QUIET_SECONDS: Final = 1.0  # of one look at the subscription; longer ones would run into the client's own timeout
 
 
 async def end_task(task: asyncio.Task[Any]) -> None:
@@ -81,7 +82,7 @@ class Ended:
             await subscription.subscribe(self._channel)
             self._wake_everybody()  # what ended while nobody listened is seen by looking
             while True:
-                message = await subscription.get_message(timeout=None)
+                message = await subscription.get_message(timeout=QUIET_SECONDS)  # None: nothing ended
                 if message is not None:
                     for event in self._waiters.get(message["data"].decode(), ()):
                         event.set()

@@ -19,8 +19,6 @@ Code = Literal[
     "method-not-allowed",
     "job-not-found",
     "algorithm-not-found",
-    "result-not-ready",
-    "job-failed",
     "already-finished",
     "idempotency-key-reused",
     "payload-too-large",

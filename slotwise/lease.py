@@ -7,11 +7,12 @@ its own monotonic clock, as in the leases of Gray and Cheriton (SOSP 1989), and 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from redis import Redis
 from redis.asyncio import ConnectionPool, SSLConnection
@@ -21,6 +22,7 @@ from slotwise import scripts
 from slotwise.keys import PER_JOB, Keys
 
 _ADDRESS: Final = frozenset({"host", "port", "db", "username", "password", "path"})
+_LEASE: Final = re.compile("[0-9]{1,15} [0-9]{1,12}")
 LOOK_SECONDS: Final = 0.5  # between two looks, for a lease of 10 s and longer
 
 
@@ -66,8 +68,9 @@ class LeaseStore:
 
     def leases(self) -> dict[str, str]:
         """Every incarnation with its "sequence length_ms"."""
-        rows = self._redis.hgetall(self._keys.leases)
-        return {incarnation.decode(): lease.decode() for incarnation, lease in rows.items()}  # type: ignore[union-attr]
+        rows = cast(dict[bytes, bytes], self._redis.hgetall(self._keys.leases))
+        found = {name.decode("utf-8", "replace"): lease.decode("utf-8", "replace") for name, lease in rows.items()}
+        return {name: lease for name, lease in found.items() if _LEASE.fullmatch(lease)}
 
     def reap(self, incarnation: str, seen: str) -> int | None:
         """Take the slots of a dead worker back: how many; None when its lease has moved since it was `seen`."""

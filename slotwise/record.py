@@ -6,14 +6,17 @@ say what there is to say.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import to_json
 
 from slotwise import wire
 from slotwise.job import TERMINAL, Job, Reason, State, Submission
+
+DAMAGED: Final = {"type": "lost", "message": "the job's record in Redis is damaged", "detail": None}
 
 
 def submit_args(job: Submission) -> list[str | bytes | int | float]:
@@ -69,8 +72,9 @@ def read_job(
     call = _call(envelope) or _call(payload)
     if not fields:
         return _without_record(job_id, call, envelope, score, known=payload is not None)
-    state = State(fields["state"].decode())
-    error = _json(fields.get("error"))
+    state, error = _state(fields.get("state")), _json(fields.get("error"))
+    if state is None:
+        state, error = State.FAILED, DAMAGED
     return Job(
         id=job_id,
         state=state,
@@ -79,9 +83,9 @@ def read_job(
         result=call.get("r") if state is State.COMPLETED else None,
         error=error if state is State.FAILED else None,
         reason=_reason(fields, state),
-        attempt=int(fields.get("attempt", 0)),
+        attempt=_int(fields.get("attempt")) or 0,
         max_attempts=_int(fields.get("max_attempts")),
-        priority=int(fields.get("priority", 0)),
+        priority=_int(fields.get("priority")) or 0,
         timeout=_float(fields.get("timeout")),
         labels=_json(fields.get("labels")) or {},
         created_ms=_int(fields.get("created")) or _enqueued(call),
@@ -108,13 +112,13 @@ def _without_record(
             result=failure if done else None,
             error=None if done else {"type": "exception", "message": str(failure), "detail": None},
             created_ms=_enqueued(call),
-            started_ms=call.get("st"),
-            ended_ms=call.get("ft"),
+            started_ms=_whole(call.get("st")),
+            ended_ms=_whole(call.get("ft")),
         )
     if score is None and not known:
         return None
     created = _enqueued(call)
-    due = None if score is None else int(score)
+    due = _whole(score)
     return Job(
         id=job_id,
         state=State.PENDING,
@@ -129,8 +133,9 @@ def _without_record(
 def _reason(fields: Mapping[str, bytes], state: State) -> Reason | None:
     if state is not State.PENDING:
         return None
-    reason = Reason(fields.get("reason", b"queued").decode())
-    return _waiting(_int(fields.get("due"))) if reason is Reason.SCHEDULED else reason
+    if fields.get("reason") == Reason.RETRYING.encode():
+        return Reason.RETRYING
+    return _waiting(_int(fields.get("due")))
 
 
 def _waiting(due_ms: int | None) -> Reason:
@@ -152,12 +157,23 @@ def _params(call: Mapping[str, Any]) -> Any:
 
 
 def _enqueued(call: Mapping[str, Any]) -> int | None:
-    enqueued = call.get("et")
-    return enqueued if isinstance(enqueued, int) else None
+    return _whole(call.get("et"))
+
+
+def _state(value: bytes | None) -> State | None:
+    try:
+        return State((value or b"").decode())
+    except ValueError:
+        return None
 
 
 def _json(value: bytes | None) -> Any:
-    return wire.decode(value) if value else None
+    """A JSON object, or None for anything else."""
+    try:
+        found = wire.decode(value) if value else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _text(value: bytes | None) -> str | None:
@@ -165,8 +181,16 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _int(value: bytes | None) -> int | None:
-    return None if value is None else int(float(value))
+    return _whole(_float(value))
 
 
 def _float(value: bytes | None) -> float | None:
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _whole(value: Any) -> int | None:
+    """A finite number as an integer; None for everything else, whoever wrote it."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None

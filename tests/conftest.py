@@ -85,11 +85,11 @@ def _fleet(url: str, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
 def check_nothing_left(client: redis.Redis) -> None:
     """Fail on a taken slot, and on a key without a TTL that is not of a job that still waits."""
     keys = Keys()
-    waiting = {member.decode() for member in client.zrange(keys.queue, 0, -1)}
+    waiting = {member.decode("utf-8", "replace") for member in client.zrange(keys.queue, 0, -1)}
     assert client.zcard(keys.running) == 0, "a slot is still taken"
     allowed = {keys.prefix + name for name in LASTING} | {keys.queue, keys.promote, "arq:abort"}
     for raw in client.scan_iter(count=1000):
-        name = raw.decode()
+        name = raw.decode("utf-8", "replace")
         if name in allowed or name.split(":", 2)[-1] in waiting or client.ttl(raw) != -1:
             continue
         raise AssertionError(f"{name} was left without a TTL")

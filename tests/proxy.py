@@ -15,11 +15,16 @@ class Proxy:
         self._target = port
         self.swallow: Callable[[bytes], bool] = lambda _: False
         self.cut = 0
+        self._silent: set[asyncio.Event] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._ready.wait()
+
+    def silence(self) -> None:
+        """From now on, say nothing on the links that are there, and keep them open."""
+        self._loop.call_soon_threadsafe(lambda: [link.set() for link in self._silent])
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -44,13 +49,15 @@ class Proxy:
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        swallowed = asyncio.Event()
+        swallowed, silent = asyncio.Event(), asyncio.Event()
+        self._silent.add(silent)
 
         async def replies() -> None:
             while data := await server_reader.read(1 << 16):
                 if swallowed.is_set():  # the server has executed it: nobody will hear
                     break
-                writer.write(data)
+                if not silent.is_set():
+                    writer.write(data)
 
         async def requests() -> None:
             while data := await reader.read(1 << 20):

@@ -7,6 +7,7 @@ import selectors
 import socket
 import threading
 import time
+from collections import defaultdict
 from contextlib import suppress
 
 ADDRESS = "SLOTWISE_WITNESS"
@@ -35,6 +36,7 @@ class Witness:
         self.peak = 0
         self.seen = 0
         self.names: list[str] = []
+        self.company: defaultdict[str, set[int]] = defaultdict(set)  # how many were alive when one of a name came
         self.present: dict[socket.socket, str] = {}
         self._seconds: dict[int, float] = {}
         self._since = time.monotonic()
@@ -84,6 +86,7 @@ class Witness:
             name = data.decode().strip()
             self.present[connection] = name
             self.names.append(name)
+            self.company[name].add(self.alive)
             return
         self._selector.unregister(connection)
         connection.close()

@@ -149,3 +149,10 @@ def WhoAmI(ctx: Context) -> dict[str, Any]:
 def KillsItsParent() -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
+
+
+@algorithm
+async def AsksSevenTimes(ctx: Context) -> int:
+    if ctx.attempt < 7:
+        raise Retry(defer=0.01)
+    return ctx.attempt

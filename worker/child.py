@@ -23,7 +23,7 @@ from slotwise.algorithm import Algorithm, Context
 from slotwise.errors import MAX_DETAIL_CHARS, JobError
 from worker import frames, kernel
 
-EXIT_NO_CALL = 70  # EX_SOFTWARE: the worker hung up before it said what to run
+EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a fault outside of the body
 
 
 def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[Any, Any]]) -> NoReturn:
@@ -36,9 +36,11 @@ def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[
         channel.sendall(frames.pack(*_answer(call, algorithms)))
         _flush()
     except BrokenPipeError:
-        pass  # the worker is gone: nobody is there to hear
-    finally:
-        os._exit(0)
+        os._exit(0)  # the worker is gone: nobody is there to hear
+    except BaseException:
+        traceback.print_exc()
+        os._exit(EXIT_SOFTWARE)
+    os._exit(0)
 
 
 def _become_plain() -> None:
@@ -57,7 +59,7 @@ def _receive(channel: socket.socket) -> dict[str, Any]:
         for _, body in unpacker.feed(data):
             call: dict[str, Any] = wire.decode(body)
             return call
-    os._exit(EXIT_NO_CALL)
+    os._exit(0)  # the worker hung up before it said what to run
 
 
 def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]]) -> tuple[bytes, bytes]:

@@ -31,12 +31,15 @@ class Ending:
 class Exchange:
     """The exchanges of one incarnation of a worker."""
 
-    def __init__(self, store: Store, incarnation: str, worker: str, cancels: Cancels) -> None:
+    def __init__(
+        self, store: Store, incarnation: str, worker: str, cancels: Cancels, timeout_seconds: float
+    ) -> None:
         self.incarnation = incarnation
         self.number = 0
         self._store = store
         self._worker = worker
         self._cancels = cancels
+        self._timeout_seconds = timeout_seconds
         self._pending: deque[Ending] = deque()
         self._unanswered: tuple[list[Ending], Claim] | None = None
         self._lock = asyncio.Lock()
@@ -56,12 +59,13 @@ class Exchange:
         self._pending.extendleft(reversed([*sent, *other._pending]))
 
     async def run(self, asked: int, *, look_for_cancels: bool = False, ids: tuple[str, ...] = ()) -> Claimed:
-        """One round trip. Raises: redis.RedisError; then the next call sends this exchange again first."""
+        """One round trip. Raises: redis.RedisError, TimeoutError; the next call then sends this one again."""
         async with self._lock:
             if self._unanswered is None:
                 self._unanswered = (self._take(), self._next_claim(asked, look_for_cancels, ids))
             endings, claim = self._unanswered
-            replies, claimed = await self._store.exchange([ending.finish for ending in endings], claim)
+            async with asyncio.timeout(self._timeout_seconds):  # a silent link is dropped, and another tried
+                replies, claimed = await self._store.exchange([ending.finish for ending in endings], claim)
             self._unanswered = None
         for ending, reply in zip(endings, replies, strict=True):
             if not ending.done.done():

@@ -57,8 +57,10 @@ class Execution:
 
     async def run(self) -> None:
         """The whole life of the attempt. Raises nothing but CancelledError."""
-        verdict = self._before() or await self._attempted()
-        ending = Ending(self._finish(verdict))
+        try:
+            ending = Ending(self._finish(self._before() or await self._attempted()))
+        except Exception as fault:  # something poisoned, or a fault of ours: it costs this job, not the worker
+            ending = Ending(self._finish_by(fault))
         try:
             await self._hook("on_job_end")
         finally:
@@ -67,6 +69,13 @@ class Execution:
         if await asyncio.shield(ending.done) == "stale":
             self._emit("stale")
         await self._hook("after_job_end")
+
+    def _finish_by(self, fault: Exception) -> Finish:
+        self._emit("failed", failure=fault)
+        self._worker.jobs_failed += 1
+        error = JobError("exception", f"the worker could not handle this job: {type(fault).__name__}: {fault}")
+        told = wire.encode(error.as_dict())
+        return Finish(self.grant.id, self.grant.token, "failed", error=told, keep_ms=self._keep_ms())
 
     def _before(self) -> Verdict | None:
         """The verdict on a job that cannot be run, None for one that can."""
@@ -78,9 +87,9 @@ class Execution:
                 grant.payload, deserializer=worker.job_deserializer
             )
             self._call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
-        except (SerializationError, ValueError, TypeError) as error:
+            self._attempt = max(self._attempt, int(tries or 0))
+        except (SerializationError, ValueError, TypeError, OverflowError) as error:
             return outcome.failed(error, JobError("bad_params", "the job's payload cannot be read"), "unreadable")
-        self._attempt = max(self._attempt, tries or 0)
         if grant.notice == "abort":
             return outcome.cancelled("cancelled_before_start")
         if grant.notice == "lost":
@@ -94,9 +103,12 @@ class Execution:
         return None
 
     def _most_tries(self) -> int:
-        """How often `Retry` may be raised, as arq counts it."""
+        """How often the job may be tried: as arq counts `Retry`, or as its own policy allows if that is more."""
         declared = self._function.max_tries
-        return max(self._worker.max_tries if declared is None else declared, self.grant.max_attempts or 0)
+        return max(self._worker.max_tries if declared is None else declared, self._attempts())
+
+    def _attempts(self) -> int:
+        return attempts_of(self._function, self.grant.max_attempts, self._worker.settings.max_attempts)
 
     async def _attempted(self) -> Verdict:
         try:
@@ -121,6 +133,8 @@ class Execution:
         }
         if worker.on_job_start:
             await worker.on_job_start(ctx)
+        if self._handed_back or self._cancel_requested:  # while the hook ran
+            raise asyncio.CancelledError
         self._started_ms = timestamp_ms()
         self._emit_started()
         if isinstance(function, AlgorithmFunction):
@@ -137,10 +151,9 @@ class Execution:
             del worker.job_tasks[self.grant.id]
 
     def _circumstances(self) -> outcome.Circumstances:
-        attempts = attempts_of(self._function, self.grant.max_attempts, self._worker.settings.max_attempts)
         return outcome.Circumstances(
             attempt=self._attempt,
-            attempts=attempts,
+            attempts=self._attempts(),
             cancel_requested=self._cancel_requested,
             handed_back=self._handed_back,
             leaving=self._worker.leaving,

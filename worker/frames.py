@@ -15,8 +15,8 @@ from typing import Final
 _HEAD: Final = struct.Struct(">Ic")
 
 # worker -> zygote
-SPAWN: Final = b"S"  # JSON: key; the child's socket travels with it
-KILL: Final = b"K"  # JSON: key
+SPAWN: Final = b"S"  # key; the child's socket travels with it
+KILL: Final = b"K"  # key
 # zygote -> worker
 READY: Final = b"Y"  # the user's modules are loaded
 ENDED: Final = b"X"  # JSON: key, wait status; nothing of the job's process tree is left

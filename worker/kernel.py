@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,22 @@ def children(pid: int) -> set[int]:
         except OSError:  # the thread ended while we looked
             continue
     return found
+
+
+def kill_heirs(mark: str) -> None:
+    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking)."""
+    while heirs := [pid for pid in children(os.getpid()) if _carries(pid, mark.encode())]:
+        for pid in heirs:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _carries(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 class _SignalEvent(ctypes.Structure):

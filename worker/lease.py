@@ -1,6 +1,6 @@
 """A worker's lease: renewed from a thread of its own, with the deadlines that keep a lost one harmless.
 
-        renewed                  0.7 L            0.85 L            L
+        renewed              0.6 to 0.7 L           0.85 L          L
     ------|------------------------|----------------|---------------|------>  since the last renewal was sent
           bodies run               isolated:        the kernel      an observer that watched all the time
                                    bodies killed    kills them      may give the jobs to another worker
@@ -23,7 +23,7 @@ from slotwise.lease import LeaseStore, Watch, look_seconds, observe
 from worker import kernel
 
 RENEW_AT: Final = 0.25  # of the lease's length L
-ISOLATED_AT: Final = 0.7
+ISOLATED_AT: Final = 0.6
 KILLED_AT: Final = 0.85
 
 
@@ -37,7 +37,7 @@ class Holder(Protocol):
         """These attempts are no longer the worker's."""
 
     def on_isolated(self) -> None:
-        """No renewal got through for 0.7 L: every body must end now."""
+        """No renewal got through for 0.6 L: every body must end now."""
 
     def on_gone(self) -> None:
         """The lease was given up on: every body must end, and a new start of the worker begin."""
@@ -73,17 +73,27 @@ class Lease:
         if not self._thread.is_alive():
             self._thread.start()
 
-    def leave(self) -> None:
-        """Stop renewing and end the lease (blocking). Raises: redis.RedisError."""
+    def lapse(self) -> None:
+        """Stop renewing (blocking). What is held stays held, and the kernel's timer runs, until it is reaped."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def leave(self) -> None:
+        """Stop renewing and end the lease (blocking). Raises: redis.RedisError."""
+        self.lapse()
         with self._lock:
             self._timer.set(None)
-        try:
-            self._store.leave(self._incarnation)
-        finally:
-            self._store.close()
+        self._store.leave(self._incarnation)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._store.close()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a renewal is young enough to start a body under; from any thread."""
+        return kernel.clock() - self._renewed_at < ISOLATED_AT * self._length
 
     def loop_body_started(self) -> None:
         """A body runs in this very process: from now on the kernel's timer holds for the process itself."""
@@ -105,9 +115,10 @@ class Lease:
             if now >= renew_at:
                 renewed = self._renew()
                 renew_at = now + (RENEW_AT if renewed else RENEW_AT / 10) * self._length
+            self._mind_the_time()
             if now >= look_at:
                 look_at = now + self._look(watch)
-            self._mind_the_time()
+                self._mind_the_time()
 
     def _renew(self) -> bool:
         incarnation = self._incarnation
@@ -128,6 +139,9 @@ class Lease:
         return True
 
     def _look(self, watch: Watch) -> float:
+        if not self.fresh:  # Redis does not answer: no time for a call that may block
+            watch.forget()
+            return look_seconds({})
         try:
             return observe(self._store, watch)
         except (RedisError, OSError):
@@ -146,7 +160,7 @@ class Lease:
             if not self._loop_bodies and self._armed:
                 self._armed = False
                 self._timer.set(None)
-        if not self._isolated and kernel.clock() - self._renewed_at > ISOLATED_AT * self._length:
+        if not self._isolated and not self.fresh:
             self._isolated = True
             self._tell(self._holder.on_isolated)
 

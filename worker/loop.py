@@ -7,7 +7,6 @@ atomic and fleet-wide, a finish and the next claim travel together, and a lease 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import pickle
 import signal
@@ -20,19 +19,19 @@ from arq.connections import create_pool, log_redis_info
 from redis.exceptions import RedisError
 
 from slotwise.attempt import Claimed, Finish
-from slotwise.away import is_away
+from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
 from worker import log
 from worker.events import Event, Subscriber
 from worker.exchange import Ending
 from worker.function import as_function
+from worker.patience import Patience
 from worker.roster import Roster
 from worker.station import Station
 
 logger = logging.getLogger("arq.worker")
 
 NET_SECONDS: Final = 0.5  # the slow poll below the wakes, as often as arq polls
-BACKOFF_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # between tries while Redis is away
 WIND_UP_SECONDS: Final = 10.0  # for telling the store the last results at the end
 FIRST_CAP: Final = 10  # slots asked for before the live cap was ever heard
 
@@ -78,9 +77,12 @@ class Worker(arq.worker.Worker):
 
     async def main(self) -> None:
         """Work until told to stop; in burst mode until nothing is left to do."""
-        await self._ready()
+        station = await self._ready_at_last()
+        if station is None:
+            return
         logger.info("Starting worker for %d functions: %s", len(self.functions), ", ".join(self.functions))
-        await log_redis_info(self.pool, logger.info)
+        with suppress(RedisError, OSError):
+            await log_redis_info(self.pool, logger.info)
         if self.on_startup:
             await self.on_startup(self.ctx)
         self._working = True
@@ -130,11 +132,11 @@ class Worker(arq.worker.Worker):
             return
         self.leaving = self._winding_up = True
         if self._station is not None:
-            with suppress(TimeoutError, RedisError, OSError):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(WIND_UP_SECONDS):
                     await self._wind_up(self._station)
             station, self._station = self._station, None
-            await station.close()
+            await station.close(leave=not self._roster.busy())
         with suppress(RedisError, OSError):
             await self.pool.delete(self.health_check_key)
         if self.on_shutdown:
@@ -161,23 +163,28 @@ class Worker(arq.worker.Worker):
             self.bodies = self._station.bodies
         return self._station
 
+    async def _ready_at_last(self) -> Station | None:
+        """The station, whenever Redis lets us have it; None when the worker was stopped before that."""
+        patience = Patience()
+        while not self._stopped:
+            try:
+                return await self._ready()
+            except (RedisError, OSError, SlotwiseError) as error:
+                await patience.sit_out(error)
+        return None
+
     async def _work(self) -> None:
-        failures = 0
+        patience = Patience()
         while not self._stopped:
             try:
                 await self._poll_iteration()
                 if self.burst and await self._burst_over():
                     return
-                failures = 0
             except (RedisError, OSError) as error:
-                if not is_away(error):
-                    raise
-                if not failures:
-                    logger.warning("Redis is away (%s); trying again until it is back", error)
+                await patience.sit_out(error)
                 self._look = True
-                await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
-                failures += 1
                 continue
+            patience.reset()
             await self._wait()
 
     async def _wait(self) -> None:
@@ -199,7 +206,7 @@ class Worker(arq.worker.Worker):
 
     def _free_slots(self, station: Station) -> int:
         strangers = self._roster.has_strangers(station.exchange.incarnation)
-        if strangers or not self.allow_pick_jobs or (self.leaving and self._working):
+        if strangers or not station.lease.fresh or not self.allow_pick_jobs or (self.leaving and self._working):
             return 0
         free = (self._own_slots or self._cap) - self._roster.busy()
         if self.burst and self.max_burst_jobs >= 0:
@@ -244,13 +251,21 @@ class Worker(arq.worker.Worker):
             self._flushing = self.loop.create_task(self._flush(station))
 
     async def _flush(self, station: Station) -> None:
-        while not station.exchange.idle:
-            await self._take(await station.exchange.run(0))
+        patience = Patience()
+        while not station.exchange.idle and station is self._station:
+            try:
+                await self._take(await station.exchange.run(0))
+            except (RedisError, OSError) as error:
+                await patience.sit_out(error)
 
     async def _wind_up(self, station: Station) -> None:
+        patience = Patience()
         while self.tasks or not station.exchange.idle:
-            for grant in (await station.exchange.run(0)).grants:  # of an exchange that the signal interrupted
-                station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
+            try:
+                for grant in (await station.exchange.run(0)).grants:  # of an exchange that the signal interrupted
+                    station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
+            except (RedisError, OSError) as error:
+                await patience.sit_out(error)
             if self.tasks and station.exchange.idle:
                 await asyncio.wait(self.tasks.values(), timeout=0.02)
 
@@ -277,15 +292,3 @@ class Worker(arq.worker.Worker):
     def on_gone(self) -> None:
         self._look = True
         self._woken.set()
-
-
-# arq reads a settings class by the names of the constructor's parameters
-_arq = inspect.signature(arq.worker.Worker)
-_ours = inspect.signature(Worker.__init__).parameters
-Worker.__signature__ = _arq.replace(  # type: ignore[attr-defined]
-    parameters=[
-        *(_ours.get(name, parameter) for name, parameter in _arq.parameters.items()),
-        _ours["settings"],
-        _ours["modules"],
-    ]
-)

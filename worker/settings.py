@@ -6,6 +6,7 @@ gets it with `import worker.settings` as the first line of its own settings modu
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Final
 
 import arq
@@ -23,12 +24,23 @@ ARQ: Final = "0.28."
 
 
 def _register() -> None:
+    if arq.worker.Worker is Worker:
+        return
     if not arq.version.VERSION.startswith(ARQ):
         raise SystemExit(f"slotwise: needs arq {ARQ}x, and arq {arq.version.VERSION} is installed")
+    Worker.__signature__ = _signature()  # type: ignore[attr-defined]
     arq.worker.Worker = Worker  # type: ignore[misc]
     arq.Worker = Worker  # type: ignore[misc]
     if arq.worker.create_worker.__globals__["Worker"] is not Worker:
         raise SystemExit("slotwise: this arq builds its worker in a way that slotwise does not know")
+
+
+def _signature() -> inspect.Signature:
+    """Ours over arq's: arq reads a settings class by the names of the constructor's parameters."""
+    stock = inspect.signature(arq.worker.Worker)
+    ours = inspect.signature(Worker.__init__).parameters
+    merged = [ours.get(name, parameter) for name, parameter in stock.parameters.items()]
+    return stock.replace(parameters=[*merged, ours["settings"], ours["modules"]])
 
 
 def _worker_settings() -> type:

@@ -37,7 +37,7 @@ class Station:
         ]
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.store = Store(worker.pool, keys)
-        twin = blocking_twin(worker.pool.connection_pool, max(0.25, settings.lease_seconds / 8))
+        twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
         self.runner = Runner(worker._modules, max_result_bytes=settings.max_result_bytes)
         self.lease = Lease(LeaseStore(twin, keys), settings.lease_seconds, worker, self.runner.extend)
         self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change)
@@ -46,43 +46,60 @@ class Station:
 
     @classmethod
     async def open(cls, worker: Worker) -> Self:
-        """Publish what the worker serves, begin its lease, listen. Raises: redis.RedisError."""
+        """Publish what the worker serves, begin its lease, listen.
+
+        Raises: redis.RedisError or SlotwiseError while Redis is away; then nothing is left open.
+        """
         station = cls(worker)
-        if any(algorithm.executor == "process" for algorithm in station._algorithms):
+        try:
+            await station._open()
+        except BaseException:
+            await station.runner.stop()
+            station.lease.close()
+            raise
+        return station
+
+    async def _open(self) -> None:
+        if any(algorithm.executor == "process" for algorithm in self._algorithms):
             try:
-                await station.runner.start()
+                await self.runner.start()
             except ZygoteDied:
                 raise SystemExit(2) from None  # it has said why
-        await station.store.publish([algorithm.describe() for algorithm in station._algorithms])
-        settings = worker.settings
+        await self.store.publish([algorithm.describe() for algorithm in self._algorithms])
+        settings = self._worker.settings
         told = settings.told("max_concurrent_jobs")
-        await station.store.configure(settings.max_concurrent_jobs, told=told, by=f"worker {station.name}")
-        await station._enlist()
-        station.wake.start()
-        return station
+        await self.store.configure(settings.max_concurrent_jobs, told=told, by=f"worker {self.name}")
+        await self._enlist(self.exchange.incarnation)
+        self.wake.start()
 
     async def begin(self) -> None:
         """A new incarnation, after the lease of the last one was given up on. Raises: redis.RedisError."""
-        earlier, self.exchange = self.exchange, self._new_exchange()
-        self.exchange.adopt(earlier)
-        await self._enlist()
+        later = self._new_exchange()
+        await self._enlist(later.incarnation)  # only with a lease of its own may it be used
+        later.adopt(self.exchange)
+        self.exchange = later
 
     def _new_exchange(self) -> Exchange:
         cancels: Cancels = "any" if self._worker.allow_abort_jobs else "requested"
-        return Exchange(self.store, uuid4().hex, self.name, cancels)
+        timeout_seconds = max(1.0, self._worker.settings.lease_seconds / 4)
+        return Exchange(self.store, uuid4().hex, self.name, cancels, timeout_seconds)
 
-    async def _enlist(self) -> None:
+    async def _enlist(self, incarnation: str) -> None:
         row = {
             "name": self.name,
             "host": socket.gethostname(),
             "slots": self._worker._own_slots or "",
             "algorithms": to_json(sorted(self._worker.functions)).decode(),
         }
-        await asyncio.to_thread(self.lease.enlist, self.exchange.incarnation, row)
+        await asyncio.to_thread(self.lease.enlist, incarnation, row)
 
-    async def close(self) -> None:
-        """End the jobs' processes first: only then may the slots that they hold be given away."""
+    async def close(self, *, leave: bool) -> None:
+        """End the jobs' processes first: only then may the slots that they hold be given away.
+
+        With `leave` False a body still lives: the lease lapses, and with this process the body ends.
+        """
         await self.wake.stop()
         await self.runner.stop()
         with suppress(RedisError, OSError):
-            await asyncio.to_thread(self.lease.leave)
+            await asyncio.to_thread(self.lease.leave if leave else self.lease.lapse)
+        self.lease.close()

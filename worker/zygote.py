@@ -27,6 +27,7 @@ from slotwise.errors import SlotwiseError
 from slotwise.settings import exit_with
 from worker import child, frames, kernel, registry
 
+MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
 SWEEP_SECONDS: Final = 0.002  # between two looks at orphans that were killed and have not ended yet
 
@@ -101,6 +102,7 @@ class Zygote:
 
     def _spawn(self, key: str, descriptor: int) -> None:
         zygote = os.getpid()
+        self._deadline.set(self._deadline_at)  # before the fork: stopped in between, the body must not be immortal
         pid = os.fork()
         if pid == 0:
             self._leave_behind()
@@ -108,7 +110,6 @@ class Zygote:
             child.run(socket.socket(fileno=descriptor), zygote, self._algorithms)
         os.close(descriptor)
         self._bodies[pid] = Body(key, pid)
-        self._arm()
 
     def _leave_behind(self) -> None:
         """In the child: a session of its own, and nothing of the zygote's that it could speak through."""

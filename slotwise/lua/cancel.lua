@@ -39,7 +39,7 @@ redis.call('ZREM', ABORT, id)
 redis.call('DEL', PAYLOAD .. id, RETRY .. id)
 redis.call('HSET', record, 'state', 'cancelled', 'ended', now, 'due', redis.call('HGET', record, 'due') or score)
 redis.call('PEXPIRE', record, ARGV[3])
-if payload and string.sub(payload, 1, 1) == '{' then
+if payload and string.find(payload, '^{".*}$') then
   -- the envelope is the payload's JSON with the outcome's keys put behind: nothing is decoded here
   redis.call('SET', RESULT .. id, string.sub(payload, 1, -2) .. ',"s":false,"r":' .. ARGV[4] .. ',"st":' .. now
     .. ',"ft":' .. now .. ',"q":' .. cjson.encode(QUEUE) .. ',"id":' .. cjson.encode(id) .. '}', 'PX', ARGV[3])

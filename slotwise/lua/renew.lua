@@ -20,15 +20,17 @@ local listed = {}
 for i = 3, #ARGV do
   listed[ARGV[i]] = true
 end
+local missed_before, missed, owned = {}, {}, {}
+for token in string.gmatch(redis.call('HGET', WORKER, 'missed') or '', '%S+') do
+  missed_before[token] = true
+end
 local held = redis.call('HGETALL', HELD)
-local owned = {}
 for i = 1, #held, 2 do
   local id, token = held[i], held[i + 1]
   owned[token] = true
   if not listed[token] and tonumber(string.match(token, '^(%d+)-')) <= tonumber(ARGV[2]) then
-    if redis.call('HGET', WORKER, 'missed:' .. token) then
+    if missed_before[token] then
       local record = RECORD .. id
-      redis.call('HDEL', WORKER, 'missed:' .. token)
       redis.call('HDEL', HELD, id)
       redis.call('ZREM', RUNNING, id)
       redis.call('DEL', IN_PROGRESS .. id)
@@ -37,9 +39,14 @@ for i = 1, #held, 2 do
       redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
       redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
     else
-      redis.call('HSET', WORKER, 'missed:' .. token, 1)
+      missed[#missed + 1] = token
     end
   end
+end
+if #missed > 0 then
+  redis.call('HSET', WORKER, 'missed', table.concat(missed, ' '))
+elseif next(missed_before) then
+  redis.call('HDEL', WORKER, 'missed')
 end
 local lost = {}
 for token in pairs(listed) do

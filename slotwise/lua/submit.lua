@@ -25,8 +25,10 @@ for i = 1, count do
   if not known[1] then
     outcomes[i] = 'new'
     fresh[#fresh + 1] = at
+  elseif fingerprint == '' then
+    outcomes[i] = 'new'  -- ids without a fingerprint are random: this submit was sent again, its reply was lost
   else
-    outcomes[i] = (fingerprint ~= '' and known[2] == fingerprint) and 'replayed' or 'conflict'
+    outcomes[i] = known[2] == fingerprint and 'replayed' or 'conflict'
   end
   at = at + 6 + 2 * fields
 end

@@ -1,0 +1,234 @@
+"""One zygote as the worker sees it: its process, the sockets to it, and the bodies that it runs.
+
+A link is used once: when its zygote has ended, everything on it has, and a new link is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from pydantic_core import to_json
+
+from slotwise import wire
+from slotwise.errors import JobError
+from worker import frames, kernel
+from worker.zygote import DEADLINE, MARK
+
+READY_SECONDS: Final = 120.0  # that the user's modules may take to load
+STOP_SECONDS: Final = 5.0
+
+
+class ZygoteDied(RuntimeError):
+    """The process that forks jobs ended, and with it every job's process: not the fault of this job alone."""
+
+
+@dataclass
+class Body:
+    """One job's process, as far as the worker knows: what it has said so far, and when its tree is gone."""
+
+    key: str
+    channel: socket.socket
+    unpacker: frames.Unpacker
+    ended: asyncio.Future[int]  # wait status
+    outcome: tuple[bytes, bytes] | None = None
+
+
+class Link:
+    def __init__(self, modules: Sequence[str], max_message_bytes: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._max_message_bytes = max_message_bytes
+        self._bodies: dict[str, Body] = {}
+        self._keys = 0
+        self._unpacker = frames.Unpacker()
+        self._orders: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._ready: asyncio.Future[bool] = self._loop.create_future()
+        self._mark = uuid4().hex
+        self.open = True
+        self._control, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
+        os.set_blocking(self._lifeline, False)
+        self._control.setblocking(False)
+        self._process = self._start(theirs, lifeline, modules)
+        self._loop.add_reader(self._control, self._hear)
+
+    def _start(self, theirs: socket.socket, lifeline: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+        kernel.adopt_orphans()  # should the zygote die, we inherit what it would have swept
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "worker.zygote", str(theirs.fileno()), str(lifeline)],
+            stdin=subprocess.PIPE,
+            pass_fds=[theirs.fileno(), lifeline],
+            start_new_session=True,
+            env={**os.environ, MARK: self._mark},
+        )
+        theirs.close()
+        os.close(lifeline)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(to_json({"path": sys.path, "modules": list(modules)}))
+            process.stdin.close()
+        return process
+
+    async def ready(self) -> None:
+        """Return once the user's modules are loaded. Raises: ZygoteDied if they cannot be."""
+        async with asyncio.timeout(READY_SECONDS):
+            if not await asyncio.shield(self._ready):
+                raise ZygoteDied("the algorithms could not be loaded")
+
+    def extend(self, deadline: float) -> None:
+        """From any thread: let bodies live until `deadline` on kernel.clock(), when the kernel ends them all."""
+        with suppress(BlockingIOError, OSError):  # full: the zygote is stopped, and its timer runs; or it is gone
+            if self.open:
+                os.write(self._lifeline, DEADLINE.pack(deadline))
+
+    async def stop(self) -> None:
+        """End the zygote and every body; returns when they are gone."""
+        self._hang_up()
+        try:
+            await asyncio.to_thread(self._process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+        await asyncio.to_thread(kernel.kill_heirs, f"{MARK}={self._mark}")
+        self._end_bodies()
+
+    def spawn(self) -> Body:
+        """Fork a process that waits for its call."""
+        self._keys += 1
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        body = Body(str(self._keys), ours, frames.Unpacker(self._max_message_bytes), self._loop.create_future())
+        self._bodies[body.key] = body
+        self._loop.add_reader(ours, self._read, body)
+        self._order(frames.pack(frames.SPAWN, body.key.encode()), theirs)
+        return body
+
+    def kill(self, body: Body) -> None:
+        """Kill the body's whole process tree; `ended` says when it is gone."""
+        self._order(frames.pack(frames.KILL, body.key.encode()), None)
+
+    def forget(self, body: Body) -> None:
+        """Free what an ended body held."""
+        self._loop.remove_reader(body.channel)
+        body.channel.close()
+        del self._bodies[body.key]
+
+    def _order(self, message: bytes, passed: socket.socket | None) -> None:
+        if not self.open:
+            if passed is not None:
+                passed.close()
+            return
+        self._orders.append((message, passed))
+        if len(self._orders) == 1:
+            self._send_orders()
+
+    def _send_orders(self) -> None:
+        """Send what the socket takes; the rest when it takes more. A full socket is no dead zygote."""
+        while self._orders:
+            message, passed = self._orders[0]
+            try:
+                descriptors = [] if passed is None else [passed.fileno()]
+                sent = socket.send_fds(self._control, [message], descriptors)
+            except BlockingIOError:
+                self._loop.add_writer(self._control, self._send_orders)
+                return
+            except OSError:
+                break  # the zygote is gone, as `_hear` will hear
+            if passed is not None:
+                passed.close()
+            if sent < len(message):
+                self._orders[0] = (message[sent:], None)
+            else:
+                self._orders.popleft()
+        self._loop.remove_writer(self._control)
+
+    def _hear(self) -> None:
+        try:
+            data = self._control.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        for kind, message in self._unpacker.feed(data):
+            if kind == frames.READY:
+                self._ready.set_result(True)
+            elif kind == frames.ENDED:
+                told = wire.decode(message)
+                body = self._bodies[told["key"]]
+                self._read(body)  # what it said last may stand in the socket still
+                if not body.ended.done():
+                    body.ended.set_result(told["status"])
+        if not data:
+            self._zygote_gone()
+
+    def _zygote_gone(self) -> None:
+        """It hung up: it is dead or dying. Whatever it leaves behind dies before a slot is given back."""
+        self._hang_up()
+        self._process.kill()
+        self._process.wait()
+        kernel.kill_heirs(f"{MARK}={self._mark}")
+        if not self._ready.done():
+            self._ready.set_result(False)
+        self._end_bodies()
+
+    def _end_bodies(self) -> None:
+        for body in self._bodies.values():
+            if not body.ended.done():
+                body.ended.set_exception(ZygoteDied("the process that runs jobs has ended"))
+
+    def _hang_up(self) -> None:
+        if not self.open:
+            return
+        self.open = False
+        self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        self._control.close()
+        os.close(self._lifeline)
+        for _, passed in self._orders:
+            if passed is not None:
+                passed.close()
+        self._orders.clear()
+
+    def _read(self, body: Body) -> None:
+        while True:
+            try:
+                data = body.channel.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            try:
+                for message in body.unpacker.feed(data):
+                    body.outcome = body.outcome or message
+            except ValueError as error:
+                too_large = JobError("bad_result", f"the result is too large (MAX_RESULT_BYTES): {error}")
+                body.outcome = body.outcome or (frames.FAILURE, wire.encode(too_large.as_dict()))
+                self.kill(body)  # it would wait for ever to be read to the end
+                data = b""
+            if not data:
+                self._loop.remove_reader(body.channel)
+                return
+
+
+def describe_end(status: int) -> JobError:
+    """What became of a process that ended without a word, by its wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return JobError(
+            "crashed", f"the job's process ended with exit code {code} and no result", f"exit code {code}"
+        )
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return JobError("crashed", f"the job's process was killed by {name}", f"signal {-code} ({name})")
