@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,6 +30,7 @@ from slotwise.store import Store
 
 log = logging.getLogger(__name__)
 
+FORGOTTEN_SECONDS: Final = 5.0  # between looks whether a server that came back empty needs the cap
 RETRY_SECONDS: Final = 1.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -71,18 +71,20 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
 
 
 async def _configure(store: Store, settings: Settings) -> None:
-    """Tell the store the configured cap, as soon as it can be told."""
-    told = settings.told("max_concurrent_jobs")
+    """Tell the store the cap that was set, as soon as it can be told, and again should it have forgotten."""
     by = f"service on {socket.gethostname()}"
-    for attempt in itertools.count():
+    told = away = False
+    while settings.told("max_concurrent_jobs"):
         try:
-            await store.configure(settings.max_concurrent_jobs, told=told, by=by)
+            await store.configure(settings.max_concurrent_jobs, by=by, restore=told)
         except SlotwiseError as error:
-            if attempt == 0:
+            if not away:
                 log.warning("%s (answering 503 meanwhile)", error.message)
+            away = True
             await asyncio.sleep(RETRY_SECONDS)
         else:
-            return
+            told, away = True, False
+            await asyncio.sleep(FORGOTTEN_SECONDS)
 
 
 def _routes() -> list[Route]:

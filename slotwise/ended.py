@@ -84,7 +84,7 @@ class Ended:
             while True:
                 message = await subscription.get_message(timeout=QUIET_SECONDS)  # None: nothing ended
                 if message is not None:
-                    for event in self._waiters.get(message["data"].decode(), ()):
+                    for event in self._waiters.get(message["data"].decode("utf-8", "replace"), ()):
                         event.set()
 
     def _wake_everybody(self) -> None:

@@ -82,9 +82,17 @@ class JobError(RuntimeError):
         """The stored form: bounded, and always encodable as UTF-8."""
         return {
             "type": self.type,
-            "message": printable(self.message, MAX_MESSAGE_CHARS),
-            "detail": None if self.detail is None else printable(self.detail, MAX_DETAIL_CHARS),
+            "message": printable(str(self.message), MAX_MESSAGE_CHARS),
+            "detail": None if self.detail is None else printable(str(self.detail), MAX_DETAIL_CHARS),
         }
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says of itself, whatever its `__str__` does."""
+    try:
+        return str(error)
+    except Exception as unprintable:
+        return f"(its message raised {type(unprintable).__name__})"
 
 
 def printable(text: str, limit: int) -> str:

@@ -70,7 +70,8 @@ def read_job(
     """The job that these parts describe; None when there is none."""
     fields = {name.decode(): value for name, value in record.items()}
     call = _call(envelope) or _call(payload)
-    if not fields:
+    again = score is not None and fields.get("state", b"").decode("utf-8", "replace") in TERMINAL
+    if not fields or again:  # `again`: a stock client has used the id of a job that had ended
         return _without_record(job_id, call, envelope, score, known=payload is not None)
     state, error = _state(fields.get("state")), _json(fields.get("error"))
     if state is None:

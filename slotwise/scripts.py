@@ -69,5 +69,6 @@ ENLIST: Final = Script("enlist")
 RENEW: Final = Script("renew")
 REAP: Final = Script("reap")
 CONFIGURE: Final = Script("configure")
+PUBLISH: Final = Script("publish")
 
-ALL: Final = (SUBMIT, CLAIM, FINISH, CANCEL, ENLIST, RENEW, REAP, CONFIGURE)
+ALL: Final = (SUBMIT, CLAIM, FINISH, CANCEL, ENLIST, RENEW, REAP, CONFIGURE, PUBLISH)

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slotwise.errors import SlotwiseError
 
+SECRETS = frozenset({"REDIS_URL"})  # settings that a job's process has no business to know
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

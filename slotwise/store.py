@@ -131,20 +131,21 @@ class Store:
                 cap, running = await tr.execute()
         return Slots(max_concurrent=DEFAULT_CAP if cap is None else int(cap), running=running)
 
-    async def configure(self, cap: int, *, told: bool, by: str) -> int:
-        """Make `cap` the configured one if somebody set it (`told`) or nobody did yet; the one in force."""
+    async def configure(self, cap: int, *, by: str, restore: bool = False) -> int:
+        """Make `cap` the configured one (`restore`: only where none is); the one in force.
+
+        For a cap that somebody set: a default is never stored, so that it overrides nobody.
+        """
         with reachable():
-            args: list[scripts.Arg] = [cap, "1" if told else "", by, ""]
+            args: list[scripts.Arg] = [cap, "restore" if restore else "set", by, ""]
             return int(await scripts.CONFIGURE.run(self.redis, [self.keys.cap, self.keys.audit], args))
 
     async def publish(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue."""
-        if entries:
+        for at in range(0, len(entries), MAX_BATCH):
+            rows = [part for entry in entries[at : at + MAX_BATCH] for part in (entry["name"], to_json(entry))]
             with reachable():
-                rows = {entry["name"]: to_json(entry) for entry in entries}
-                await self.redis.hset(  # type: ignore[misc]
-                    self.keys.catalogue, mapping=rows
-                )
+                await scripts.PUBLISH.run(self.redis, [self.keys.catalogue], rows)
 
     async def catalogue(self) -> dict[str, dict[str, Any]]:
         """The algorithms, by name, each with `served`: whether a live worker serves it."""

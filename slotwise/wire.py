@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from slotwise.errors import JobError
+from slotwise.errors import JobError, text_of
 
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 
@@ -76,7 +76,7 @@ def error_of(failure: BaseException) -> JobError:
         return JobError("cancelled", "the job was cancelled")
     if isinstance(failure, TimeoutError) and not failure.args:
         return JobError("timeout", "the job did not end within its timeout")
-    return JobError("exception", f"{type(failure).__name__}: {failure}", None)
+    return JobError("exception", f"{type(failure).__name__}: {text_of(failure)}", None)
 
 
 def _exception(error: Mapping[str, Any]) -> BaseException:

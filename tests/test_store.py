@@ -105,7 +105,7 @@ async def test_a_job_from_submit_to_result(store: Store, hand: Any) -> None:
 
 
 async def test_never_more_than_the_cap_whoever_asks(store: Store, hand: Any) -> None:
-    await store.configure(5, told=True, by="test")
+    await store.configure(5, by="test")
     await submitted(store, 50)
     workers = [hand(str(i)) for i in range(4)]
     claims = await asyncio.gather(*(worker.claim(10) for worker in workers))
@@ -323,16 +323,19 @@ async def test_the_same_idempotency_key_makes_one_job(store: Store) -> None:
 
 async def test_configured_cap(store: Store) -> None:
     assert (await store.slots()).max_concurrent == 10
-    assert await store.configure(10, told=False, by="a") == 10
-    assert await store.configure(20, told=True, by="b") == 20
-    assert await store.configure(10, told=False, by="c") == 20, "a default overrode what somebody set"
-    assert await store.configure(20, told=True, by="d") == 20
+    assert await store.configure(20, by="b") == 20
+    assert await store.configure(12, by="c", restore=True) == 20, "a restore overrode what somebody set"
+    assert await store.configure(20, by="d") == 20
+    assert await store.configure(15, by="e") == 15
+    assert (await store.slots()).max_concurrent == 15
     assert await store.redis.llen(store.keys.audit) == 2, "a start that says the same is no change"
+    await store.redis.delete(store.keys.cap)
+    assert await store.configure(12, by="f", restore=True) == 12
 
 
 async def test_cap_zero_pauses(store: Store, hand: Any) -> None:
     await submitted(store)
-    await store.configure(0, told=True, by="test")
+    await store.configure(0, by="test")
     assert (await hand().claim()).grants == ()
 
 
@@ -422,3 +425,81 @@ async def test_a_script_flush_is_survived(store: Store, hand: Any) -> None:
     replies, claimed = await store.exchange([Finish(grant.id, grant.token, "completed", keep_ms=KEEP_MS)], claim)
     assert replies[0] in ("ok", "again")
     await worker.finish(claimed.grants[0])
+
+
+async def test_a_cancel_that_came_while_a_retry_was_decided_ends_the_job(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await store.cancel(job_id, keep_ms=KEEP_MS)
+    await worker.finish(grant, "retry", retry_in_ms=300_000)
+    (grant,) = (await worker.claim()).grants
+    assert grant.notice == "abort"
+    await worker.finish(grant, "cancelled")
+
+
+async def test_a_cancel_counts_although_the_clients_clock_is_ahead(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    ahead = wire.serialize({"t": None, "f": "Add", "a": (), "k": {}, "et": 4_000_000_000_000})
+    await store.redis.set(PAYLOAD + job_id, ahead)
+    worker = hand()
+    (grant,) = (await worker.claim()).grants
+    await store.cancel(job_id, keep_ms=KEEP_MS)
+    await worker.finish(grant, "release")
+    (grant,) = (await worker.claim()).grants
+    assert grant.notice == "abort"
+    await worker.finish(grant, "cancelled")
+
+
+async def test_entries_of_a_wrong_kind_stop_nobody(store: Store, hand: Any) -> None:
+    await store.redis.zadd(store.keys.promote, {"nobody": 1})
+    for name, prefix in [("a", PAYLOAD), ("b", RECORD), ("c", IN_PROGRESS), ("d", "arq:retry:")]:
+        await store.redis.zadd(store.keys.queue, {name: 1})
+        if prefix == PAYLOAD:
+            await store.redis.hset(prefix + name, "x", "y")
+        elif prefix == RECORD:
+            await store.redis.set(prefix + name, "no hash")
+        elif prefix == IN_PROGRESS:
+            await store.redis.rpush(prefix + name, "no string")
+        else:
+            await store.redis.set(prefix + name, "no number")
+    (good,) = await submitted(store)
+    worker = hand()
+    grants = (await worker.claim(9)).grants
+    assert {grant.id for grant in grants} == {"a", "b", "c", "d", good}
+    for grant in grants:
+        assert await worker.finish(grant, "failed") == "ok"
+
+
+async def test_the_id_of_a_job_that_ended_may_be_used_again(store: Store, hand: Any) -> None:
+    worker = hand()
+    for attempt in range(2):
+        payload = wire.serialize({"t": None, "f": "Add", "a": [attempt], "k": {}, "et": 1_700_000_000_000})
+        await store.redis.set(PAYLOAD + "again", payload, px=60_000)
+        await store.redis.zadd(store.keys.queue, {"again": 1})
+        assert (await seen(store, "again")).state is State.PENDING
+        (grant,) = (await worker.claim()).grants
+        assert grant.attempt == 1
+        await worker.finish(grant)
+        assert (await seen(store, "again")).state is State.COMPLETED
+
+
+POISONED_RECORDS = [
+    {"state": "nonsense"},
+    {"attempt": "many"},
+    {"state": "failed", "error": "no json"},
+    {"state": "completed", "labels": "[1]", "created": "1e999", "due": "nan"},
+]
+
+
+@pytest.mark.parametrize("record", POISONED_RECORDS)
+async def test_a_poisoned_record_is_read_all_the_same(store: Store, record: dict[str, str]) -> None:
+    await store.redis.hset(RECORD + "x", mapping=record)
+    await store.redis.pexpire(RECORD + "x", KEEP_MS)
+    assert (await seen(store, "x")).state in TERMINAL
+
+
+@pytest.mark.parametrize("score", [float("inf"), float("-inf")])
+async def test_an_infinite_score_is_read_all_the_same(store: Store, score: float) -> None:
+    await store.redis.zadd(store.keys.queue, {"x": score})
+    assert (await seen(store, "x")).state is State.PENDING

@@ -156,3 +156,52 @@ async def AsksSevenTimes(ctx: Context) -> int:
     if ctx.attempt < 7:
         raise Retry(defer=0.01)
     return ctx.attempt
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class BeyondException(BaseException):
+    pass
+
+
+@algorithm
+async def RaisesUnprintable() -> None:
+    raise Unprintable
+
+
+@algorithm
+async def RaisesBeyond() -> None:
+    raise BeyondException("not an Exception")
+
+
+@algorithm
+async def ExitsAsync() -> None:
+    sys.exit(5)
+
+
+@algorithm
+async def Nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@algorithm
+async def CleansUp(key: str) -> None:
+    """Takes its time to clean up, and says so when it has."""
+    connection = attend("body")
+    try:
+        await asyncio.sleep(600)
+    finally:
+        await asyncio.sleep(1.2)
+        connection.close()
+        attend(key).close()
+
+
+@algorithm
+def Environment() -> list[str]:
+    return sorted(os.environ)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from slotwise.algorithm import Algorithm, Context
+from worker.child import described, exited
 from worker.lease import Lease
 from worker.runner import Runner
 
@@ -33,6 +35,12 @@ class Bodies:
         self._lease.loop_body_started()
         try:
             return await coroutine
+        except SystemExit as end:
+            raise exited(end) from end
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # asyncio would let it end the worker
+            raise described(error) from error
         finally:
             self._lease.loop_body_ended()
 

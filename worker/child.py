@@ -20,7 +20,7 @@ from arq.worker import Retry
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm, Context
-from slotwise.errors import MAX_DETAIL_CHARS, JobError
+from slotwise.errors import MAX_DETAIL_CHARS, JobError, text_of
 from worker import frames, kernel
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a fault outside of the body
@@ -71,10 +71,7 @@ def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any
     except JobError as error:
         return frames.FAILURE, wire.encode(error.as_dict())
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return frames.FAILURE, wire.encode(
-            JobError("crashed", f"the job called sys.exit({end.code!r})", f"exit code {code}").as_dict()
-        )
+        return frames.FAILURE, wire.encode(exited(end).as_dict())
     except BaseException as error:  # whatever a body raises is its outcome, KeyboardInterrupt too
         return frames.FAILURE, wire.encode(described(error).as_dict())
     try:
@@ -91,14 +88,16 @@ def _call(algorithm: Algorithm[Any, Any], call: Mapping[str, Any]) -> Any:
     return algorithm.function(**values)
 
 
+def exited(end: SystemExit) -> JobError:
+    """A body that called `sys.exit`."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return JobError("crashed", f"the job called sys.exit({end.code!r})", f"exit code {code}")
+
+
 def described(error: BaseException) -> JobError:
     """The error as the job's record tells it: type, message, and the end of the traceback."""
-    try:
-        text = str(error)
-    except Exception as unprintable:
-        text = f"(its message raised {type(unprintable).__name__})"
     lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-20)
-    return JobError("exception", f"{type(error).__name__}: {text}", "".join(lines)[-MAX_DETAIL_CHARS:])
+    return JobError("exception", f"{type(error).__name__}: {text_of(error)}", "".join(lines)[-MAX_DETAIL_CHARS:])
 
 
 def _flush() -> None:

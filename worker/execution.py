@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import arq.worker
 from arq.jobs import SerializationError, deserialize_job_raw
@@ -21,6 +21,9 @@ from worker.outcome import Verdict
 
 if TYPE_CHECKING:
     from worker.loop import Worker
+
+
+READABLE_BYTES: Final = 400  # an envelope under this is too short to be too deep, or a number too long, to read
 
 
 class Execution:
@@ -42,14 +45,16 @@ class Execution:
         self._started_ms = timestamp_ms()
 
     def cancel(self) -> None:
-        """Somebody cancelled the job: end its body."""
-        self._cancel_requested = True
-        self._stop_body()
+        """Somebody cancelled the job: end its body. Once: a second cancel would cut its cleaning up short."""
+        if not self._cancel_requested:
+            self._cancel_requested = True
+            self._stop_body()
 
     def hand_back(self) -> None:
         """End its body, and let the job run again elsewhere; the attempt does not count."""
-        self._handed_back = True
-        self._stop_body()
+        if not self._handed_back:
+            self._handed_back = True
+            self._stop_body()
 
     def _stop_body(self) -> None:
         if self._body is not None and not self._body.done():
@@ -203,6 +208,8 @@ class Execution:
         done, limit = verdict.outcome == "completed", worker.settings.max_result_bytes
         try:
             data = envelope.of(done, verdict.result if done else verdict.failure)
+            if done and worker.serializer is wire.serialize and len(data) > READABLE_BYTES:
+                wire.decode(data)
             if not done or len(data) <= limit + len(grant.payload):
                 return (b"" if keep_ms == 0 else data), verdict
             error = JobError("bad_result", f"the result is over {limit} bytes (MAX_RESULT_BYTES)")

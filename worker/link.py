@@ -22,6 +22,7 @@ from pydantic_core import to_json
 
 from slotwise import wire
 from slotwise.errors import JobError
+from slotwise.settings import SECRETS
 from worker import frames, kernel
 from worker.zygote import DEADLINE, MARK
 
@@ -69,7 +70,7 @@ class Link:
             stdin=subprocess.PIPE,
             pass_fds=[theirs.fileno(), lifeline],
             start_new_session=True,
-            env={**os.environ, MARK: self._mark},
+            env={name: value for name, value in os.environ.items() if name not in SECRETS} | {MARK: self._mark},
         )
         theirs.close()
         os.close(lifeline)

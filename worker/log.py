@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from slotwise.errors import text_of
 from worker.events import Event, Name
 
 logger = logging.getLogger("arq.worker")
@@ -13,7 +14,7 @@ logger = logging.getLogger("arq.worker")
 LINES: Final[dict[Name, tuple[int, str]]] = {
     "started": (logging.INFO, "{e.seconds:6.2f}s → {e.ref}({e.text}){tries}{delayed}"),
     "completed": (logging.INFO, "{e.seconds:6.2f}s ← {e.ref} ● {e.text}"),
-    "failed": (logging.ERROR, "{e.seconds:6.2f}s ! {e.ref} failed, {kind}: {e.failure}"),
+    "failed": (logging.ERROR, "{e.seconds:6.2f}s ! {e.ref} failed, {kind}: {failure}"),
     "retrying": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} retrying job in {e.delay_seconds:0.2f}s"),
     "handed_back": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} cancelled, will be run again"),
     "cancelled": (logging.INFO, "{e.seconds:6.2f}s ⊘ {e.ref} aborted"),
@@ -35,6 +36,7 @@ def write(event: Event) -> None:
     text = line.format(
         e=event,
         kind=type(event.failure).__name__,
+        failure="" if event.failure is None else text_of(event.failure),
         tries=f" try={event.attempt}" if event.attempt > 1 else "",
         delayed=f" delayed={event.delay_seconds:0.2f}s" if event.delay_seconds > 1.2 else "",
     )

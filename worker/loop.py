@@ -72,6 +72,7 @@ class Worker(arq.worker.Worker):
         self._working = False
         self._flushing: asyncio.Task[None] | None = None
         self._station: Station | None = None
+        self._opening = asyncio.Lock()
 
     # --- arq's face ---------------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class Worker(arq.worker.Worker):
 
     async def _ready(self) -> Station:
         """The connections, lease and processes that this worker works with; started at first use."""
-        if self._station is None:
+        async with self._opening:
             if self._pool is None:
                 self._pool = await create_pool(
                     self.redis_settings,
@@ -158,9 +159,10 @@ class Worker(arq.worker.Worker):
                     default_queue_name=self.queue_name,
                     expires_extra_ms=self.expires_extra_ms,
                 )
-            self.ctx["redis"] = self.pool
-            self._station = await Station.open(self)
-            self.bodies = self._station.bodies
+            if self._station is None:
+                self.ctx["redis"] = self.pool
+                self._station = await Station.open(self)
+                self.bodies = self._station.bodies
         return self._station
 
     async def _ready_at_last(self) -> Station | None:
@@ -180,7 +182,7 @@ class Worker(arq.worker.Worker):
                 await self._poll_iteration()
                 if self.burst and await self._burst_over():
                     return
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, SlotwiseError) as error:
                 await patience.sit_out(error)
                 self._look = True
                 continue
@@ -255,7 +257,7 @@ class Worker(arq.worker.Worker):
         while not station.exchange.idle and station is self._station:
             try:
                 await self._take(await station.exchange.run(0))
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, SlotwiseError) as error:
                 await patience.sit_out(error)
 
     async def _wind_up(self, station: Station) -> None:
@@ -264,7 +266,7 @@ class Worker(arq.worker.Worker):
             try:
                 for grant in (await station.exchange.run(0)).grants:  # of an exchange that the signal interrupted
                     station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, SlotwiseError) as error:
                 await patience.sit_out(error)
             if self.tasks and station.exchange.idle:
                 await asyncio.wait(self.tasks.values(), timeout=0.02)

@@ -65,17 +65,13 @@ class Station:
                 await self.runner.start()
             except ZygoteDied:
                 raise SystemExit(2) from None  # it has said why
-        await self.store.publish([algorithm.describe() for algorithm in self._algorithms])
-        settings = self._worker.settings
-        told = settings.told("max_concurrent_jobs")
-        await self.store.configure(settings.max_concurrent_jobs, told=told, by=f"worker {self.name}")
-        await self._enlist(self.exchange.incarnation)
+        await self._introduce(self.exchange.incarnation)
         self.wake.start()
 
     async def begin(self) -> None:
         """A new incarnation, after the lease of the last one was given up on. Raises: redis.RedisError."""
         later = self._new_exchange()
-        await self._enlist(later.incarnation)  # only with a lease of its own may it be used
+        await self._introduce(later.incarnation, restore=True)  # only with a lease of its own may it be used
         later.adopt(self.exchange)
         self.exchange = later
 
@@ -84,7 +80,12 @@ class Station:
         timeout_seconds = max(1.0, self._worker.settings.lease_seconds / 4)
         return Exchange(self.store, uuid4().hex, self.name, cancels, timeout_seconds)
 
-    async def _enlist(self, incarnation: str) -> None:
+    async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
+        """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
+        await self.store.publish([algorithm.describe() for algorithm in self._algorithms])
+        settings = self._worker.settings
+        if settings.told("max_concurrent_jobs"):
+            await self.store.configure(settings.max_concurrent_jobs, by=f"worker {self.name}", restore=restore)
         row = {
             "name": self.name,
             "host": socket.gethostname(),

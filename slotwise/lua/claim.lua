@@ -22,6 +22,7 @@ local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT =
 local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local DEATHS = 3  -- workers that may die under a job
+local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
@@ -42,7 +43,10 @@ end
 
 local function grant(id, token)
   local r = redis.call('HMGET', RECORD .. id, 'attempt', 'score', 'deaths', 'timeout', 'max_attempts', 'keep_result')
-  local payload = redis.call('GET', PAYLOAD .. id)
+  local payload = redis.pcall('GET', PAYLOAD .. id)
+  if type(payload) == 'table' then  -- no string: whoever put it there put no job there
+    payload = false
+  end
   local notice = ''
   if not payload then
     notice = 'expired'
@@ -56,6 +60,7 @@ end
 
 local grants, cancels = {}, {}
 if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
+  redis.call('ZREMRANGEBYSCORE', ABORT, '-inf', now - ABORT_MS)  -- of jobs that had ended before
   local held = redis.call('HKEYS', HELD)
   for _, id in ipairs(held) do
     if to_cancel(id) then
@@ -79,7 +84,7 @@ redis.call('HSET', WORKER, 'exchange', number)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT', 0, LOOK_AT_MOST)) do
   redis.call('ZREM', PROMOTE, id)
   local r = redis.call('HMGET', RECORD .. id, 'due', 'head_start')
-  if redis.call('ZSCORE', QUEUE, id) == r[1] then
+  if r[1] and r[2] and redis.call('ZSCORE', QUEUE, id) == r[1] then
     local score = r[1] - r[2]
     redis.call('ZADD', QUEUE, score, id)
     redis.call('HSET', RECORD .. id, 'score', score)
@@ -87,7 +92,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT',
 end
 
 local function admit(id, score)
-  local in_progress = redis.call('GET', IN_PROGRESS .. id)
+  local in_progress = redis.pcall('GET', IN_PROGRESS .. id)
   if redis.call('ZSCORE', RUNNING, id) then  -- a stock client's abort made a running job visible
     redis.call('ZADD', QUEUE, HIDDEN, id)
     return
@@ -95,24 +100,28 @@ local function admit(id, score)
     redis.call('ZREM', QUEUE, id)
     redis.call('DEL', PAYLOAD .. id)
     return
-  elseif in_progress then  -- a stock worker on the same queue has it
+  elseif type(in_progress) == 'string' then  -- a stock worker on the same queue has it
     redis.call('ZADD', QUEUE, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)), id)
     return
   end
-  local r = redis.call('HMGET', RECORD .. id, 'state', 'attempt')
-  if r[1] ~= 'pending' and r[1] then  -- the id of a job that ended, enqueued anew
+  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'cancel_requested')
+  if r.err then  -- no hash: not a record of ours
     redis.call('DEL', RECORD .. id)
-    r = {false, false}
+    r = {false, false, false}
+  elseif r[1] ~= 'pending' and r[1] then  -- the id of a job that ended, enqueued anew
+    redis.call('DEL', RECORD .. id)
+    r = {false, false, false}
   end
   local asked_at = redis.call('ZSCORE', ABORT, id)
-  if asked_at then  -- a cancel from before the job was enqueued was meant for an earlier job of this id
-    local payload = redis.call('GET', PAYLOAD .. id) or ''
-    local enqueued = string.match(string.sub(payload, -40), '"et":(%d+)}$')
+  if asked_at and not r[3] then  -- a cancel from before the job was enqueued was meant for an earlier job of this id
+    local payload = redis.pcall('GET', PAYLOAD .. id)
+    local enqueued = type(payload) == 'string' and string.match(string.sub(payload, -40), '"et":(%d+)}$')
     if enqueued and tonumber(asked_at) < tonumber(enqueued) then
       redis.call('ZREM', ABORT, id)
     end
   end
-  local attempt = tonumber(r[2] or redis.call('GET', RETRY .. id) or 0) + 1
+  local tries = r[2] or redis.pcall('GET', RETRY .. id)
+  local attempt = (type(tries) == 'string' and tonumber(tries) or 0) + 1
   local token = prefix .. #grants
   redis.call('ZADD', QUEUE, HIDDEN, id)
   redis.call('ZADD', RUNNING, now, id)

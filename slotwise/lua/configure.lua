@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- configure: make the cap of a start that was told one the fleet's configured cap.
+-- configure: make the cap that a start was told the fleet's configured one.
 --
 -- KEYS  1 cap  2 audit
--- ARGV  1 the cap  2 '1': somebody set it, '' : it is a default  3 who  4 now ms ('' = TIME)
+-- ARGV  1 the cap  2 'set', or 'restore': only where none is configured  3 who  4 now ms ('' = TIME)
 -- returns  the configured cap now in force
 --
--- after: the same value again, or a default where somebody set another, changed nothing.
+-- after: the same value again changed nothing; nor did a server's loss of all it knew, once it is restored.
 local AUDIT_ENTRIES = 1000
 local configured = redis.call('HGET', KEYS[1], 'configured')
-if configured == ARGV[1] or (configured and ARGV[2] == '') then
+if configured == ARGV[1] or (configured and ARGV[2] == 'restore') then
   return tonumber(configured)
 end
 local now = tonumber(ARGV[4])

@@ -25,7 +25,8 @@ end
 
 local function wait_again(id, record, outcome, delay, attempt)
   if outcome == 'retry' then
-    local due = now + delay
+    -- a cancel came while it ended: it is due at once, and the next claim ends it
+    local due = redis.call('HEXISTS', record, 'cancel_requested') == 1 and now or now + delay
     redis.call('HSET', record, 'state', 'pending', 'reason', 'retrying', 'due', due, 'score', due,
       'attempt', attempt)
     redis.call('SET', RETRY .. id, attempt, 'EX', RETRY_TTL)

@@ -60,7 +60,7 @@ async def test_tells_the_store_the_configured_cap(connect: Connect, store: Store
 
 
 async def test_a_default_cap_changes_nothing_that_was_set(connect: Connect, store: Store) -> None:
-    await store.configure(7, told=True, by="a test")
+    await store.configure(7, by="a test")
     async with connect() as client:
         assert (await client.get("/jobs/concurrency/status")).json()["max_concurrent"] == 7
     assert (await store.slots()).max_concurrent == 7

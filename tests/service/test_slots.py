@@ -37,7 +37,7 @@ async def test_there_are_never_less_than_no_free_slots(
     for _ in range(3):
         await client.post("/jobs", json={"algorithm": "Rest"})
     await worker.claim(3)
-    await store.configure(1, told=True, by="a test")
+    await store.configure(1, by="a test")
     assert await status(client) == {"max_concurrent": 1, "available_slots": 0, "running_jobs": 3}
 
 

@@ -101,6 +101,10 @@ OUTCOMES = [
     ("NotANumber", {}, "bad_result", "not JSON"),
     ("Large", {"size": 10_000_000}, "bad_result", "MAX_RESULT_BYTES"),
     ("Large", {"size": 1_100_000}, "bad_result", "MAX_RESULT_BYTES"),
+    ("RaisesUnprintable", {}, "exception", "its message raised RuntimeError"),
+    ("RaisesBeyond", {}, "exception", "BeyondException: not an Exception"),
+    ("ExitsAsync", {}, "crashed", "sys.exit(5)"),
+    ("Nested", {"depth": 201}, "bad_result", "recursion limit"),
 ]
 
 
@@ -448,3 +452,51 @@ def test_the_default_lease(fleet: Fleet, witness: Witness) -> None:
     doomed.kill(signal.SIGKILL)
     wait_until(lambda: witness.seen == 2, within=12, what="it runs again within 12 s")
     assert ended(front, job_id)["status"] == "completed"
+
+
+def test_a_coroutine_is_cancelled_once_and_may_clean_up(fleet: Fleet, witness: Witness) -> None:
+    front = fleet.front()
+    fleet.worker()
+    job_id = submit(front, "CleansUp", key="done")
+    wait_until(lambda: "body" in witness.names, what="it runs")
+    front.post(f"/jobs/{job_id}/cancel")
+    assert ended(front, job_id)["status"] == "cancelled"
+    assert "done" in witness.names
+
+
+def test_a_job_does_not_see_where_redis_is(fleet: Fleet) -> None:
+    front = fleet.front()
+    fleet.worker()
+    names = ended(front, submit(front, "Environment"))["result"]
+    assert "PATH" in names
+    assert "REDIS_URL" not in names
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_empty_is_told_everything_again(own_fleet: Fleet, own_server: Server) -> None:
+    front = own_fleet.front(MAX_CONCURRENT_JOBS="12")
+    own_fleet.worker()
+    assert ended(front, submit(front, "Add", a=1, b=2))["result"] == 3
+    own_server.client.flushall()
+    wait_until(lambda: "Add" in front.get("/algorithms").text, within=15, what="the algorithms are known again")
+    wait_until(
+        lambda: front.get("/jobs/concurrency/status").json()["max_concurrent"] == 12, within=15, what="the cap"
+    )
+    assert ended(front, submit(front, "Add", a=2, b=2))["result"] == 4
+
+
+def test_a_full_server_refuses_submits_and_is_drained_by_a_worker_that_comes(
+    own_fleet: Fleet, own_server: Server
+) -> None:
+    front = own_fleet.front()
+    own_fleet.worker(flags=("--burst",)).wait()
+    jobs = [submit(front, "Add", a=i, b=0) for i in range(5)]
+    own_server.client.config_set("maxmemory-policy", "noeviction")
+    own_server.client.config_set("maxmemory", "1")
+    refused = front.post("/jobs", json={"algorithm": "Add", "params": {"a": 1, "b": 1}})
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")
+    worker = own_fleet.worker()
+    assert [ended(front, job_id)["result"] for job_id in jobs] == list(range(5))
+    own_server.client.config_set("maxmemory", "0")
+    assert ended(front, submit(front, "Add", a=1, b=1))["result"] == 2
+    assert worker.alive
