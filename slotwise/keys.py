@@ -5,7 +5,8 @@ fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · the payload and record of a job that has not ended · running · promote · leases, worker:*,
-    held:* (a row a live worker) · cap · audit (bounded) · catalogue (a row an algorithm) · arq:abort
+    held:* (a row a live worker) · suspects · cap · audit (bounded) · catalogue (a row an algorithm) ·
+    arq:abort (requests of the last week)
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class Keys:
     def promote(self) -> str:
         """zset id -> due ms, of scheduled jobs that get a head start when they fall due."""
         return self.prefix + "promote"
+
+    @cached_property
+    def suspects(self) -> str:
+        """zset id -> ms: jobs that wait to run alone on a worker, because two workers died under them."""
+        return self.prefix + "suspects"
 
     @cached_property
     def cap(self) -> str:

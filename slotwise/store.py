@@ -197,7 +197,7 @@ class Store:
         keys = self.keys
         held, worker = keys.held(claim.incarnation), keys.worker(claim.incarnation)
         return self._job_keys(
-            keys.queue, keys.running, keys.promote, keys.cap, keys.leases, worker, held, ABORT
+            keys.queue, keys.running, keys.promote, keys.cap, keys.leases, worker, held, ABORT, keys.suspects
         ), [
             claim.incarnation,
             claim.number,

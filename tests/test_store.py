@@ -209,6 +209,79 @@ async def test_after_three_deaths_a_job_is_lost(store: Store, hand: Any) -> None
     await last.finish(grant, "failed")
 
 
+async def twice_dead(store: Store, hand: Any) -> str:
+    """A job under which two workers have died, and that waits to run alone."""
+    (job_id,) = await submitted(store)
+    for _ in range(2):
+        worker = hand()
+        assert [grant.id for grant in (await worker.claim()).grants] == [job_id]
+        worker.leases.reap(worker.incarnation, "0 10000")
+    return job_id
+
+
+async def test_a_suspect_runs_alone_on_an_idle_worker(store: Store, hand: Any) -> None:
+    suspect = await twice_dead(store, hand)
+    others = await submitted(store, 3)
+    busy, idle = hand("busy"), hand("idle")
+    first = (await busy.claim(2)).grants
+    assert {grant.id for grant in first} <= set(others)
+    (grant,) = (await idle.claim(5)).grants
+    assert grant.id == suspect
+    assert (await idle.claim(5)).grants == (), "a neighbour was put beside it"
+    await idle.finish(grant)
+    (last,) = (await idle.claim(5)).grants
+    for worker, one in [(busy, first[0]), (busy, first[1]), (idle, last)]:
+        await worker.finish(one)
+
+
+async def test_a_busy_worker_is_emptied_for_a_suspect_that_waits_too_long(store: Store, hand: Any) -> None:
+    worker = hand("busy")
+    (mine,) = await submitted(store)
+    (held,) = (await worker.claim()).grants
+    suspect = await twice_dead(store, hand)
+    await submitted(store)
+    (second,) = (await worker.claim(5)).grants  # the suspect is put aside, and waits for somebody idle
+    assert (held.id, second.id != suspect) == (mine, True)
+    await store.redis.zadd(store.keys.suspects, {suspect: 1})  # it has waited for long
+    (after,) = await submitted(store)
+    assert (await worker.claim(5)).grants == ()
+    await worker.finish(held)
+    assert (await worker.claim(5)).grants == ()
+    await worker.finish(second)
+    (alone,) = (await worker.claim(5)).grants
+    assert alone.id == suspect
+    await worker.finish(alone)
+    (last,) = (await worker.claim(5)).grants
+    assert last.id == after
+    await worker.finish(last)
+
+
+async def test_a_suspect_is_not_lost_with_the_worker_that_was_emptied_for_it(store: Store, hand: Any) -> None:
+    worker = hand("busy")
+    await submitted(store)
+    (held,) = (await worker.claim()).grants
+    suspect = await twice_dead(store, hand)
+    await worker.claim(5)
+    await store.redis.zadd(store.keys.suspects, {suspect: 1})
+    await worker.claim(5)
+    worker.leases.reap(worker.incarnation, "0 10000")
+    other = hand()
+    got = [grant for _ in range(3) for grant in (await other.claim(1)).grants]
+    assert {grant.id for grant in got} == {held.id}
+    await other.finish(got[0])
+    (alone,) = (await other.claim(5)).grants
+    assert alone.id == suspect
+    await other.finish(alone)
+
+
+async def test_a_suspect_may_be_cancelled(store: Store, hand: Any) -> None:
+    suspect = await twice_dead(store, hand)
+    worker = hand()
+    await worker.claim(0)
+    assert await store.cancel(suspect, keep_ms=KEEP_MS) == "cancelled"
+    assert (await worker.claim(5)).grants == ()
+
+
 async def test_a_worker_without_a_lease_gets_nothing(store: Store, hand: Any) -> None:
     await submitted(store)
     worker = hand()

@@ -33,6 +33,7 @@ logger = logging.getLogger("arq.worker")
 
 NET_SECONDS: Final = 0.5  # the slow poll below the wakes, as often as arq polls
 WIND_UP_SECONDS: Final = 10.0  # for telling the store the last results at the end
+AWAY_AT_END_SECONDS: Final = 2.0  # that a worker which was told to stop waits for Redis to come back
 FIRST_CAP: Final = 10  # slots asked for before the live cap was ever heard
 
 
@@ -261,12 +262,15 @@ class Worker(arq.worker.Worker):
                 await patience.sit_out(error)
 
     async def _wind_up(self, station: Station) -> None:
-        patience = Patience()
+        patience, give_up_at = Patience(), float("inf")
         while self.tasks or not station.exchange.idle:
             try:
                 for grant in (await station.exchange.run(0)).grants:  # of an exchange that the signal interrupted
                     station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
             except (RedisError, OSError, SlotwiseError) as error:
+                give_up_at = min(give_up_at, self.loop.time() + AWAY_AT_END_SECONDS)
+                if self.loop.time() >= give_up_at:
+                    return  # whoever watches the lease will hand the jobs on
                 await patience.sit_out(error)
             if self.tasks and station.exchange.idle:
                 await asyncio.wait(self.tasks.values(), timeout=0.02)

@@ -3,8 +3,8 @@
 --
 -- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
 --
--- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort
---       9.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects
+--       10.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -17,11 +17,12 @@
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
 -- was lost) grants nothing new and returns what it granted, as far as it is still held.
-local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
-local DEATHS = 3  -- workers that may die under a job
+local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
+local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 
@@ -91,7 +92,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT',
   end
 end
 
-local function admit(id, score)
+local put_aside = false
+local function admit(id, score, alone)
   local in_progress = redis.pcall('GET', IN_PROGRESS .. id)
   if redis.call('ZSCORE', RUNNING, id) then  -- a stock client's abort made a running job visible
     redis.call('ZADD', QUEUE, HIDDEN, id)
@@ -104,13 +106,13 @@ local function admit(id, score)
     redis.call('ZADD', QUEUE, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)), id)
     return
   end
-  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'cancel_requested')
+  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'cancel_requested', 'deaths')
   if r.err then  -- no hash: not a record of ours
     redis.call('DEL', RECORD .. id)
-    r = {false, false, false}
+    r = {false, false, false, false}
   elseif r[1] ~= 'pending' and r[1] then  -- the id of a job that ended, enqueued anew
     redis.call('DEL', RECORD .. id)
-    r = {false, false, false}
+    r = {false, false, false, false}
   end
   local asked_at = redis.call('ZSCORE', ABORT, id)
   if asked_at and not r[3] then  -- a cancel from before the job was enqueued was meant for an earlier job of this id
@@ -119,6 +121,12 @@ local function admit(id, score)
     if enqueued and tonumber(asked_at) < tonumber(enqueued) then
       redis.call('ZREM', ABORT, id)
     end
+  end
+  if not alone and tonumber(r[4] or 0) == DEATHS - 1 and not to_cancel(id) then
+    redis.call('ZADD', QUEUE, HIDDEN, id)
+    redis.call('ZADD', SUSPECTS, now, id)
+    put_aside = true
+    return
   end
   local tries = r[2] or redis.pcall('GET', RETRY .. id)
   local attempt = (type(tries) == 'string' and tonumber(tries) or 0) + 1
@@ -138,6 +146,38 @@ end
 
 local next_due = ''
 local free = math.min(asked, cap - redis.call('ZCARD', RUNNING))
+
+-- A job under which all but one of the workers it may cost have died runs alone on the next, so that the death of
+-- that one is no neighbour's. True when this claim may grant nothing else.
+local function keep_alone()
+  local alone, reserved = unpack(redis.call('HMGET', WORKER, 'alone', 'reserved'))
+  if alone and redis.call('HEXISTS', HELD, alone) == 1 then
+    return true
+  end
+  local busy = redis.call('HLEN', HELD) > 0
+  if not reserved then
+    local oldest = redis.call('ZRANGE', SUSPECTS, 0, 0, 'WITHSCORES')
+    if not oldest[1] or (busy and oldest[2] + PATIENCE_MS > now) then
+      return false
+    end
+    reserved = oldest[1]
+    redis.call('ZREM', SUSPECTS, reserved)
+    redis.call('HSET', WORKER, 'reserved', reserved)
+  end
+  if busy then
+    return true
+  end
+  redis.call('HDEL', WORKER, 'reserved')
+  if redis.call('ZSCORE', QUEUE, reserved) then  -- else it was cancelled meanwhile
+    redis.call('HSET', WORKER, 'alone', reserved)
+    admit(reserved, HIDDEN, true)
+  end
+  return #grants > 0
+end
+
+if free > 0 and keep_alone() then
+  free = 0
+end
 if #ARGV > 8 then
   for i = 9, #ARGV do
     local score = redis.call('ZSCORE', QUEUE, ARGV[i])
@@ -156,6 +196,9 @@ else
       admit(due[i], due[i + 1])
       looked = looked + 1
     end
+  end
+  if put_aside and #grants == 0 then
+    keep_alone()
   end
   if #grants < free then  -- the queue, not the cap, is what leaves a slot empty
     local head = redis.call('ZRANGE', QUEUE, 0, 0, 'WITHSCORES')

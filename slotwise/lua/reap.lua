@@ -27,6 +27,11 @@ for i = 1, #held, 2 do
   redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
   redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
 end
+local reserved = redis.call('HGET', WORKER, 'reserved')
+local place = reserved and redis.call('ZSCORE', QUEUE, reserved) and redis.call('HGET', RECORD .. reserved, 'score')
+if place then  -- it was to run alone on this worker
+  redis.call('ZADD', QUEUE, place, reserved)
+end
 redis.call('HDEL', LEASES, ARGV[1])
 redis.call('DEL', WORKER, HELD)
 return {'ok', #held / 2}

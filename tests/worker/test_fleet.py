@@ -339,11 +339,16 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_a_job_that_kills_its_zygote_every_time_is_lost(fleet: Fleet) -> None:
+def test_a_job_that_kills_its_zygote_every_time_is_lost_without_its_neighbours(
+    fleet: Fleet, witness: Witness
+) -> None:
     front = fleet.front()
     worker = fleet.worker()
+    neighbours = [submit(front, "Hold", seconds=1) for _ in range(5)]
+    wait_until(lambda: witness.alive == 5, what="the neighbours run")
     found = ended(front, submit(front, "KillsItsParent"), within=30)
     assert (found["status"], found["error"]["type"]) == ("failed", "lost")
+    assert {ended(front, job_id, within=30)["status"] for job_id in neighbours} == {"completed"}
     assert ended(front, submit(front, "Add", a=1, b=2))["result"] == 3
     assert worker.alive
 
