@@ -58,17 +58,26 @@ class Witness:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            for key, _ in self._selector.select(timeout=0.05):
-                if key.fileobj is self._listener:
-                    self._accept()
-                else:
-                    self._hear(key.fileobj)  # type: ignore[arg-type]
+            if self._hear_all(timeout=0.05):
+                self._accept()
+
+    def _hear_all(self, timeout: float) -> bool:
+        """Take in what the connections say; whether a new one waits."""
+        arrived = False
+        for key, _ in self._selector.select(timeout):
+            if key.fileobj is self._listener:
+                arrived = True
+            else:
+                self._hear(key.fileobj)  # type: ignore[arg-type]
+        return arrived
 
     def _accept(self) -> None:
+        """Count the newcomers, each after every end before it: the kernel tells no order between them."""
         with suppress(BlockingIOError):
             while True:
                 connection, _ = self._listener.accept()
                 connection.setblocking(False)
+                self._hear_all(timeout=0)
                 self._selector.register(connection, selectors.EVENT_READ)
                 with self._lock:
                     self.present[connection] = ""
