@@ -426,9 +426,10 @@ def test_a_lost_reply_to_a_submit_is_no_other_request(fleet: Fleet, server: Serv
     front.get("/algorithms")
     cut_before = proxy.cut
     proxy.swallow = lambda request: b"EVALSHA" in request and proxy.cut == cut_before
-    job_id = submit(front, "Add", a=1, b=2)
+    answer = front.post("/jobs", json={"algorithm": "Add", "params": {"a": 1, "b": 2}})
     assert proxy.cut == cut_before + 1
-    assert ended(front, job_id)["result"] == 3
+    assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (202, None)
+    assert ended(front, answer.json()["job_id"])["result"] == 3
     fleet.close()
     proxy.close()
 
