@@ -119,6 +119,17 @@ class Algorithm(Generic[P, R]):
             raise JobError("bad_params", str(error)) from None
         return {name: getattr(model, name) for name in names}
 
+    def call(self, args: Sequence[Any], params: Mapping[str, Any], job: Mapping[str, Any]) -> Any:
+        """Bind and call, with a context of `job` {job_id, attempt, seconds} for a function that asks for one.
+
+        The coroutine of an async function is returned, not awaited. Raises: JobError `bad_params`.
+        """
+        values = self.bind(args, params)
+        if self.wants_context:
+            deadline = time.monotonic() + job["seconds"]
+            values["ctx"] = Context(job_id=job["job_id"], attempt=job["attempt"], deadline=deadline)
+        return self.function(**values)  # type: ignore[call-arg]
+
     def describe(self) -> dict[str, Any]:
         """The catalogue entry: plain JSON values. Raises: SlotwiseError `invalid-algorithms`."""
         return {

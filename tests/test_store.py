@@ -72,6 +72,13 @@ async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
     return [job.id for job in jobs]
 
 
+async def stock_enqueued(store: Store, job_id: str) -> None:
+    """A job as a stock client of arq puts it there."""
+    payload = wire.serialize({"t": None, "f": "Add", "a": [1], "k": {"b": 2}, "et": 1_700_000_000_000})
+    await store.redis.set(PAYLOAD + job_id, payload, px=60_000)
+    await store.redis.zadd(store.keys.queue, {job_id: 1_700_000_000_000})
+
+
 async def seen(store: Store, job_id: str) -> Job:
     job = await store.job(job_id)
     assert job is not None
@@ -421,9 +428,7 @@ async def test_a_payload_that_expired_is_told(store: Store, hand: Any) -> None:
 
 
 async def test_a_stock_job_is_seen_before_and_after_its_claim(store: Store, hand: Any) -> None:
-    payload = wire.serialize({"t": None, "f": "Add", "a": [1], "k": {"b": 2}, "et": 1_700_000_000_000})
-    await store.redis.set(PAYLOAD + "stock:1", payload, px=60_000)
-    await store.redis.zadd(store.keys.queue, {"stock:1": 1_700_000_000_000})
+    await stock_enqueued(store, "stock:1")
     job = await seen(store, "stock:1")
     assert (job.state, job.algorithm, job.params) == (State.PENDING, "Add", {"args": [1], "b": 2})
     worker = hand()
@@ -546,10 +551,8 @@ async def test_entries_of_a_wrong_kind_stop_nobody(store: Store, hand: Any) -> N
 
 async def test_the_id_of_a_job_that_ended_may_be_used_again(store: Store, hand: Any) -> None:
     worker = hand()
-    for attempt in range(2):
-        payload = wire.serialize({"t": None, "f": "Add", "a": [attempt], "k": {}, "et": 1_700_000_000_000})
-        await store.redis.set(PAYLOAD + "again", payload, px=60_000)
-        await store.redis.zadd(store.keys.queue, {"again": 1})
+    for _ in range(2):
+        await stock_enqueued(store, "again")
         assert (await seen(store, "again")).state is State.PENDING
         (grant,) = (await worker.claim()).grants
         assert grant.attempt == 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from slotwise.algorithm import Algorithm, Context
+from slotwise.algorithm import Algorithm
 from worker.child import described, exited
 from worker.lease import Lease
 from worker.runner import Runner
@@ -51,8 +50,4 @@ class Bodies:
         params: Mapping[str, Any],
         job: Mapping[str, Any],
     ) -> Any:
-        values = algorithm.bind(args, params)
-        if algorithm.wants_context:
-            deadline = time.monotonic() + job["seconds"]
-            values["ctx"] = Context(job_id=job["job_id"], attempt=job["attempt"], deadline=deadline)
-        return await algorithm.function(**values)
+        return await algorithm.call(args, params, job)

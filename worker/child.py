@@ -11,7 +11,6 @@ import random
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -19,7 +18,7 @@ from typing import Any, NoReturn
 from arq.worker import Retry
 
 from slotwise import wire
-from slotwise.algorithm import Algorithm, Context
+from slotwise.algorithm import Algorithm
 from slotwise.errors import MAX_DETAIL_CHARS, JobError, text_of
 from worker import frames, kernel
 
@@ -65,7 +64,7 @@ def _receive(channel: socket.socket) -> dict[str, Any]:
 def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]]) -> tuple[bytes, bytes]:
     """The one message that tells what became of the call."""
     try:
-        result = _call(algorithms[call["algorithm"]], call)
+        result = algorithms[call["algorithm"]].call(call["args"], call["params"], call)
     except Retry as retry:
         return frames.AGAIN, wire.encode((retry.defer_score or 0) / 1000)
     except JobError as error:
@@ -78,14 +77,6 @@ def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any
         return frames.RESULT, wire.encode(result)
     except (ValueError, RecursionError) as error:
         return frames.FAILURE, wire.encode(JobError("bad_result", f"the result is not JSON: {error}").as_dict())
-
-
-def _call(algorithm: Algorithm[Any, Any], call: Mapping[str, Any]) -> Any:
-    values = algorithm.bind(call["args"], call["params"])
-    if algorithm.wants_context:
-        deadline = time.monotonic() + call["seconds"]
-        values["ctx"] = Context(job_id=call["job_id"], attempt=call["attempt"], deadline=deadline)
-    return algorithm.function(**values)
 
 
 def exited(end: SystemExit) -> JobError:

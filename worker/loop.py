@@ -75,8 +75,6 @@ class Worker(arq.worker.Worker):
         self._station: Station | None = None
         self._opening = asyncio.Lock()
 
-    # --- arq's face ---------------------------------------------------------------------------------------------
-
     async def main(self) -> None:
         """Work until told to stop; in burst mode until nothing is left to do."""
         station = await self._ready_at_last()
@@ -146,8 +144,6 @@ class Worker(arq.worker.Worker):
         await self.pool.close(close_connection_pool=True)
         self._pool = None
         self.leaving = self._stopped = self._winding_up = False
-
-    # --- the loop -----------------------------------------------------------------------------------------------
 
     async def _ready(self) -> Station:
         """The connections, lease and processes that this worker works with; started at first use."""
@@ -274,8 +270,6 @@ class Worker(arq.worker.Worker):
                 await patience.sit_out(error)
             if self.tasks and station.exchange.idle:
                 await asyncio.wait(self.tasks.values(), timeout=0.02)
-
-    # --- what wakes it ------------------------------------------------------------------------------------------
 
     def on_change(self, key: str) -> None:
         """The server says that `key` changed; '' means anything may have."""

@@ -6,6 +6,7 @@ import importlib
 import traceback
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Final
 
 from slotwise.algorithm import Algorithm
@@ -41,6 +42,11 @@ def _algorithms(module: str) -> list[Algorithm[Any, Any]]:
     try:
         loaded = importlib.import_module(module)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            raise SlotwiseError(
+                "invalid-algorithms",
+                f"ALGORITHMS names {module!r}, and there is no such module on PYTHONPATH or in {Path.cwd()}",
+            ) from None
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise SlotwiseError(
             "invalid-algorithms",

@@ -237,7 +237,7 @@ async def test_a_module_of_ones_own_from_the_directory_of_the_call(fleet: Fleet)
 
 
 BAD_MODULES = {
-    "no_such_module": (None, "No module named"),
+    "no_such_module": (None, "there is no such module on PYTHONPATH or in"),
     "broken_module": ("x = 1/0\n", "ZeroDivisionError"),
     "empty_module": ("x = 1\n", "has no function decorated with @algorithm"),
     "twin_module": (
