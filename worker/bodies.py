@@ -27,7 +27,7 @@ class Bodies:
         """The result of one call; `job` is {job_id, attempt, seconds}. Raises: what the body raised."""
         if algorithm.executor == "process":
             return await self._runner.run({"algorithm": algorithm.name, "args": args, "params": params, **job})
-        return await self.run_coroutine(self._on_loop(algorithm, args, params, job))
+        return await self.run_coroutine(algorithm.call(args, params, job))
 
     async def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run it in this process: past the lease's deadline the kernel ends the process, should all else fail."""
@@ -42,12 +42,3 @@ class Bodies:
             raise described(error) from error
         finally:
             self._lease.loop_body_ended()
-
-    async def _on_loop(
-        self,
-        algorithm: Algorithm[Any, Any],
-        args: Sequence[Any],
-        params: Mapping[str, Any],
-        job: Mapping[str, Any],
-    ) -> Any:
-        return await algorithm.call(args, params, job)
