@@ -77,8 +77,9 @@ class Worker(arq.worker.Worker):
 
     async def main(self) -> None:
         """Work until told to stop; in burst mode until nothing is left to do."""
-        station = await self._ready_at_last()
-        if station is None:
+        if self.settings.told("log_level"):
+            logger.setLevel(self.settings.log_level)
+        if await self._ready_at_last() is None:
             return
         logger.info("Starting worker for %d functions: %s", len(self.functions), ", ".join(self.functions))
         with suppress(RedisError, OSError):

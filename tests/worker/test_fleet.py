@@ -506,3 +506,11 @@ def test_a_full_server_refuses_submits_and_is_drained_by_a_worker_that_comes(
     own_server.client.config_set("maxmemory", "0")
     assert ended(front, submit(front, "Add", a=1, b=1))["result"] == 2
     assert worker.alive
+
+
+def test_the_log_level_holds_for_workers(fleet: Fleet) -> None:
+    front = fleet.front()
+    loud, quiet = fleet.worker(LOG_LEVEL="INFO"), fleet.worker(LOG_LEVEL="ERROR")
+    ended(front, submit(front, "Raises"))
+    assert "Starting worker" in loud.said()
+    assert "Starting worker" not in quiet.said()
