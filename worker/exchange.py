@@ -39,7 +39,7 @@ class Exchange:
         self._store = store
         self._worker = worker
         self._cancels = cancels
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._pending: deque[Ending] = deque()
         self._unanswered: tuple[list[Ending], Claim] | None = None
         self._lock = asyncio.Lock()
@@ -64,7 +64,7 @@ class Exchange:
             if self._unanswered is None:
                 self._unanswered = (self._take(), self._next_claim(asked, look_for_cancels, ids))
             endings, claim = self._unanswered
-            async with asyncio.timeout(self._timeout_seconds):  # a silent link is dropped, and another tried
+            async with asyncio.timeout(self.timeout_seconds):  # a silent link is dropped, and another tried
                 replies, claimed = await self._store.exchange([ending.finish for ending in endings], claim)
             self._unanswered = None
         for ending, reply in zip(endings, replies, strict=True):

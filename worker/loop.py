@@ -34,6 +34,7 @@ logger = logging.getLogger("arq.worker")
 NET_SECONDS: Final = 0.5  # the slow poll below the wakes, as often as arq polls
 WIND_UP_SECONDS: Final = 10.0  # for telling the store the last results at the end
 AWAY_AT_END_SECONDS: Final = 2.0  # that a worker which was told to stop waits for Redis to come back
+GATHER_TURNS: Final = 3  # of the event loop, before an exchange leaves
 FIRST_CAP: Final = 10  # slots asked for before the live cap was ever heard
 
 
@@ -96,13 +97,16 @@ class Worker(arq.worker.Worker):
     async def _poll_iteration(self) -> None:
         """One exchange with the store: what has ended out, as many jobs as there are free slots in."""
         station = await self._ready()
+        for _ in range(GATHER_TURNS):  # what ends in these turns of the loop goes along
+            await asyncio.sleep(0)
         self._woken.clear()
         look, self._look = self._look, False
         asked = self._free_slots(station)
         if asked or look or not station.exchange.idle:
             await self._take(await station.exchange.run(asked, look_for_cancels=look))
         self._roster.raise_error()
-        await self.heart_beat()
+        async with asyncio.timeout(station.exchange.timeout_seconds):  # it talks to Redis, on any connection
+            await self.heart_beat()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Claim and start these jobs, as far as they are due, wait, and fit under the cap."""
