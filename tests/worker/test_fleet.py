@@ -122,6 +122,7 @@ def test_what_a_body_can_do_is_a_named_outcome(fleet: Fleet) -> None:
     assert worker.alive
 
 
+@pytest.mark.slow
 def test_each_job_has_a_process_of_its_own_and_knows_its_job(fleet: Fleet) -> None:
     front = fleet.front()
     worker = fleet.worker()
@@ -262,6 +263,7 @@ def test_sigterm_lets_jobs_finish_within_the_drain(fleet: Fleet, witness: Witnes
 
 
 @pytest.mark.parametrize("drain", ["0", "0.5"])
+@pytest.mark.slow
 def test_sigterm_hands_back_what_does_not_finish(fleet: Fleet, witness: Witness, drain: str) -> None:
     front = fleet.front()
     worker = fleet.worker(DRAIN_SECONDS=drain)
@@ -339,6 +341,7 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_zygote_every_time_is_lost_without_its_neighbours(
     fleet: Fleet, witness: Witness
 ) -> None:
@@ -401,6 +404,7 @@ def test_poisoned_payloads_and_ids_cost_their_own_job_only(fleet: Fleet) -> None
     assert fleet.running() == 0
 
 
+@pytest.mark.slow
 def test_declared_attempts_are_not_cut_short_by_arqs_own_limit(fleet: Fleet) -> None:
     front = fleet.front()
     fleet.worker()
@@ -408,6 +412,7 @@ def test_declared_attempts_are_not_cut_short_by_arqs_own_limit(fleet: Fleet) -> 
     assert ended(front, answer.json()["job_id"])["result"] == 7
 
 
+@pytest.mark.slow
 def test_a_silent_link_is_given_up_on(fleet: Fleet, server: Server) -> None:
     proxy = Proxy(server.port)
     front = fleet.front()
@@ -434,6 +439,7 @@ def test_a_lost_reply_to_a_submit_is_no_other_request(fleet: Fleet, server: Serv
     proxy.close()
 
 
+@pytest.mark.slow
 def test_a_killed_jobs_slot_is_given_back_only_when_its_tree_is_gone(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="1")
     fleet.worker()
@@ -460,6 +466,7 @@ def test_the_default_lease(fleet: Fleet, witness: Witness) -> None:
     assert ended(front, job_id)["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_coroutine_is_cancelled_once_and_may_clean_up(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     fleet.worker()
@@ -491,6 +498,7 @@ def test_a_server_that_comes_back_empty_is_told_everything_again(own_fleet: Flee
     assert ended(front, submit(front, "Add", a=2, b=2))["result"] == 4
 
 
+@pytest.mark.slow
 def test_a_full_server_refuses_submits_and_is_drained_by_a_worker_that_comes(
     own_fleet: Fleet, own_server: Server
 ) -> None:
