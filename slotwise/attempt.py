@@ -12,7 +12,7 @@ Notice = Literal["", "expired", "abort", "lost"]
 Cancels = Literal["requested", "any"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Grant:
     """A slot with the job that it was granted for. `token` fences every later move of this attempt."""
 
@@ -79,7 +79,7 @@ class Claimed:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The end of one attempt. Times in ms; `keep_ms` None keeps the result for ever."""
 

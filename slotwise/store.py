@@ -23,6 +23,7 @@ from slotwise.ended import Ended
 from slotwise.errors import JobError, SlotwiseError
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
+from slotwise.line import Line
 from slotwise.record import as_queued, read_job, submit_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
@@ -45,6 +46,7 @@ class Store:
     def __init__(self, redis: Redis, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
+        self._line = Line(redis)
 
     @classmethod
     async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
@@ -60,7 +62,13 @@ class Store:
         return cls(redis, keys)
 
     async def close(self) -> None:
+        """Close the connections, those of `redis` too."""
+        await self.hang_up()
         await self.redis.aclose()
+
+    async def hang_up(self) -> None:
+        """Close the connection of the exchanges; the next one opens it again."""
+        await self._line.close()
 
     async def ping(self) -> None:
         with reachable():
@@ -174,12 +182,10 @@ class Store:
 
     async def exchange(self, finishes: Sequence[Finish], claim: Claim) -> tuple[list[str], Claimed]:
         """`finish`, then `claim`, in one round trip. Raises: redis.RedisError."""
-        if not finishes:
-            return [], await self.claim(claim)
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.execute_command(*scripts.FINISH.call(*self._finish(claim.incarnation, finishes)))
-        pipe.execute_command(*scripts.CLAIM.call(*self._claim(claim)))
-        replies = await pipe.execute(raise_on_error=False)
+        commands = [scripts.CLAIM.call(*self._claim(claim))]
+        if finishes:
+            commands.insert(0, scripts.FINISH.call(*self._finish(claim.incarnation, finishes)))
+        replies = await self._line.ask(*commands)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             # a server that started anew: whatever it did execute, it does not do twice
             await scripts.FINISH.load(self.redis)
@@ -188,7 +194,7 @@ class Store:
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
-        return _texts(replies[0]), Claimed.of(replies[1])
+        return _texts(replies[0]) if finishes else [], Claimed.of(replies[-1])
 
     def _job_keys(self, *names: str) -> list[str]:
         return [*names, *PER_JOB]

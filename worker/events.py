@@ -23,7 +23,7 @@ Name = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """One thing that happened. `seconds` is the time that the log line tells; the rest as the name asks."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,10 +23,10 @@ MAX_BYTES: Final = 1 << 20  # of envelopes in one exchange; one envelope alone m
 
 @dataclass
 class Ending:
-    """A finish on its way; `done` gets the store's word on it: 'ok', 'again' or 'stale'."""
+    """A finish on its way; `answered` hears the store's word on it: 'ok', 'again' or 'stale'."""
 
     finish: Finish
-    done: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answered: Callable[[str], None] = field(default=lambda word: None)
 
 
 class Exchange:
@@ -68,8 +69,7 @@ class Exchange:
                 replies, claimed = await self._store.exchange([ending.finish for ending in endings], claim)
             self._unanswered = None
         for ending, reply in zip(endings, replies, strict=True):
-            if not ending.done.done():
-                ending.done.set_result(reply)
+            ending.answered(reply)
         return claimed
 
     def _take(self) -> list[Ending]:

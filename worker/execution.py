@@ -15,27 +15,27 @@ from slotwise.errors import JobError
 from worker import outcome
 from worker.envelope import Call, Envelope
 from worker.events import Event, Name
-from worker.exchange import Ending
-from worker.function import AlgorithmFunction, attempts_of
+from worker.function import AlgorithmFunction, attempts_of, keep_ms
 from worker.outcome import Verdict
 
 if TYPE_CHECKING:
     from worker.loop import Worker
 
 
+LAST_MS: Final = 253_402_300_799_999  # of the year 9999, where dates end
 READABLE_BYTES: Final = 400  # an envelope under this is too short to be too deep, or a number too long, to read
 
 
 class Execution:
-    """Runs one job's body and its hooks, and ends the attempt. The slot is busy until `busy` is False."""
+    """Runs one job's body and its hooks, all in `task`, and ends the attempt."""
 
     def __init__(self, worker: Worker, grant: Grant, incarnation: str) -> None:
         self.grant = grant
         self.incarnation = incarnation
-        self.busy = True
         self.task: asyncio.Task[None]
         self._worker = worker
-        self._body: asyncio.Task[Any] | None = None
+        self._in_body = False
+        self._told: asyncio.Future[None] | None = None
         self._cancel_requested = False
         self._handed_back = False
         self._timed_out = False
@@ -57,30 +57,44 @@ class Execution:
             self._stop_body()
 
     def _stop_body(self) -> None:
-        if self._body is not None and not self._body.done():
-            self._body.cancel()
+        if self._in_body:  # else what follows it would be cut short, or a hook before it
+            self.task.cancel()
 
     async def run(self) -> None:
         """The whole life of the attempt. Raises nothing but CancelledError."""
         try:
-            ending = Ending(self._finish(self._before() or await self._attempted()))
+            finish = self._finish(self._before() or await self._attempted())
         except Exception as fault:  # something poisoned, or a fault of ours: it costs this job, not the worker
-            ending = Ending(self._finish_by(fault))
+            finish = self._finish_by(fault)
+        if self._worker.after_job_end:
+            self._told = self._worker.loop.create_future()
         try:
             await self._hook("on_job_end")
         finally:
-            self.busy = False
-            self._worker.end(ending)
-        if await asyncio.shield(ending.done) == "stale":
+            self._worker.end(self, finish)
+        if self._told:
+            await self._told
+            await self._hook("after_job_end")
+
+    def answered(self, word: str) -> None:
+        """The store's word on the attempt's finish: 'ok', 'again' or 'stale'."""
+        if word == "stale":
             self._emit("stale")
-        await self._hook("after_job_end")
+        if self._told and not self._told.done():
+            self._told.set_result(None)
 
     def _finish_by(self, fault: Exception) -> Finish:
         self._emit("failed", failure=fault)
         self._worker.jobs_failed += 1
         error = JobError("exception", f"the worker could not handle this job: {type(fault).__name__}: {fault}")
         told = wire.encode(error.as_dict())
-        return Finish(self.grant.id, self.grant.token, "failed", error=told, keep_ms=self._keep_ms())
+        return Finish(
+            self.grant.id,
+            self.grant.token,
+            "failed",
+            error=told,
+            keep_ms=keep_ms(self._worker, self._function, self.grant.keep_result),
+        )
 
     def _before(self) -> Verdict | None:
         """The verdict on a job that cannot be run, None for one that can."""
@@ -92,6 +106,8 @@ class Execution:
                 grant.payload, deserializer=worker.job_deserializer
             )
             self._call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
+            if abs(enqueued_ms) > LAST_MS:
+                raise ValueError(f"enqueued at {enqueued_ms} ms")
             self._attempt = max(self._attempt, int(tries or 0))
         except (SerializationError, ValueError, TypeError, OverflowError) as error:
             return outcome.failed(error, JobError("bad_params", "the job's payload cannot be read"), "unreadable")
@@ -117,6 +133,10 @@ class Execution:
 
     async def _attempted(self) -> Verdict:
         try:
+            if self._worker.on_job_start:
+                await self._worker.on_job_start(self._ctx())
+            if self._handed_back or self._cancel_requested:  # while the hook ran
+                raise asyncio.CancelledError
             result = await self._run_body()
         except (Exception, asyncio.CancelledError) as failure:
             return outcome.judge(failure, self._circumstances())
@@ -126,34 +146,47 @@ class Execution:
             return outcome.judge(TimeoutError(), self._circumstances())
         return outcome.completed(result)
 
-    async def _run_body(self) -> Any:
-        worker, function, call = self._worker, self._function, self._call
-        timeout = self.grant.timeout or function.timeout_s or worker.job_timeout_s
-        ctx = {
-            **worker.ctx,
+    def _ctx(self) -> dict[str, Any]:
+        """arq's context of one try."""
+        return {
+            **self._worker.ctx,
             "job_id": self.grant.id,
             "job_try": self._attempt,
             "enqueue_time": ms_to_datetime(self._call.enqueued_ms),
             "score": int(self.grant.score),
         }
-        if worker.on_job_start:
-            await worker.on_job_start(ctx)
-        if self._handed_back or self._cancel_requested:  # while the hook ran
-            raise asyncio.CancelledError
+
+    async def _run_body(self) -> Any:
+        worker, function, call = self._worker, self._function, self._call
+        timeout = self.grant.timeout or function.timeout_s or worker.job_timeout_s
         self._started_ms = timestamp_ms()
         self._emit_started()
         if isinstance(function, AlgorithmFunction):
             job = {"job_id": self.grant.id, "attempt": self._attempt, "seconds": timeout}
             coroutine = worker.bodies.run(function.algorithm, call.args, call.kwargs, job)
         else:
-            coroutine = worker.bodies.run_coroutine(function.coroutine(ctx, *call.args, **call.kwargs))
-        self._body = worker.job_tasks[self.grant.id] = worker.loop.create_task(coroutine)
+            coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))
+        # the body has no task of its own, nor the timeout a context: together they cost as much as all the rest
+        limit = None if timeout is None else worker.loop.call_later(timeout, self._time_out)
+        worker.job_tasks[self.grant.id] = self.task
+        self._in_body = True
         try:
-            async with asyncio.timeout(timeout) as limit:
-                return await self._body
+            return await coroutine
+        except asyncio.CancelledError:
+            if self._timed_out:
+                raise TimeoutError from None
+            raise
         finally:
-            self._timed_out = limit.expired()
+            self._in_body = False
             del worker.job_tasks[self.grant.id]
+            if limit is not None:
+                limit.cancel()
+            while self.task.uncancel():  # whoever cancelled meant the body
+                pass
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self._stop_body()
 
     def _circumstances(self) -> outcome.Circumstances:
         return outcome.Circumstances(
@@ -167,8 +200,8 @@ class Execution:
         )
 
     def _finish(self, verdict: Verdict) -> Finish:
-        keep_ms = self._keep_ms()
-        envelope, verdict = self._envelope(verdict, keep_ms)
+        kept_ms = self._kept_ms()
+        envelope, verdict = self._envelope(verdict, kept_ms)
         self._tell(verdict)
         cron = hasattr(self._function, "next_run") and verdict.outcome not in ("retry", "release", "died")
         return Finish(
@@ -178,7 +211,7 @@ class Execution:
             algorithm=self._call.name if self._call.enqueued_ms else "",
             error=wire.encode(verdict.error.as_dict()) if verdict.error else b"",
             envelope=envelope,
-            keep_ms=keep_ms,
+            keep_ms=kept_ms,
             retry_in_ms=int(verdict.retry_in_seconds * 1000),
             mark_ms=int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
             if cron
@@ -186,18 +219,10 @@ class Execution:
             attempt=self._attempt,
         )
 
-    def _keep_ms(self) -> int | None:
-        """How long to keep the result; None for ever."""
-        worker, function = self._worker, self._function
-        if self.grant.keep_result is not None:
-            return int(self.grant.keep_result * 1000)
-        forever = getattr(function, "keep_result_forever", None)
-        if worker.keep_result_forever if forever is None else forever:
-            return None
-        seconds = getattr(function, "keep_result_s", None)
-        return int((worker.keep_result_s if seconds is None else seconds) * 1000)
+    def _kept_ms(self) -> int | None:
+        return keep_ms(self._worker, self._function, self.grant.keep_result)
 
-    def _envelope(self, verdict: Verdict, keep_ms: int | None) -> tuple[bytes, Verdict]:
+    def _envelope(self, verdict: Verdict, kept_ms: int | None) -> tuple[bytes, Verdict]:
         """The bytes for `arq:result:`, and the verdict, which a result that cannot be stored turns to `failed`."""
         if verdict.outcome in ("retry", "release", "died"):
             return b"", verdict
@@ -211,12 +236,12 @@ class Execution:
             if done and worker.serializer is wire.serialize and len(data) > READABLE_BYTES:
                 wire.decode(data)
             if not done or len(data) <= limit + len(grant.payload):
-                return (b"" if keep_ms == 0 else data), verdict
+                return (b"" if kept_ms == 0 else data), verdict
             error = JobError("bad_result", f"the result is over {limit} bytes (MAX_RESULT_BYTES)")
         except Exception as unserialisable:  # whatever a serializer of the user's raises
             error = JobError("bad_result", f"unable to serialize result: {unserialisable}")
             self._emit("result_unserialisable", failure=unserialisable)
-        return (b"" if keep_ms == 0 else envelope.of_unserialisable(error)), outcome.failed(error)
+        return (b"" if kept_ms == 0 else envelope.of_unserialisable(error)), outcome.failed(error)
 
     async def _hook(self, name: str) -> None:
         """A hook that fails says so in the log, and neither loses the job's result nor ends the worker."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import arq.worker
 from arq.cron import CronJob
 from arq.worker import Function
 
@@ -38,6 +39,17 @@ def attempts_of(function: Function | CronJob, asked: int | None, default: int) -
     if not isinstance(function, AlgorithmFunction):
         return 1
     return asked or function.algorithm.max_attempts or default
+
+
+def keep_ms(worker: arq.worker.Worker, function: Function | CronJob | None, asked: float | None) -> int | None:
+    """How long to keep a result, as the job (seconds), its function or the worker says; None for ever."""
+    if asked is not None:
+        return int(asked * 1000)
+    forever = getattr(function, "keep_result_forever", None)
+    if worker.keep_result_forever if forever is None else forever:
+        return None
+    seconds = getattr(function, "keep_result_s", None)
+    return int((worker.keep_result_s if seconds is None else seconds) * 1000)
 
 
 async def _not_called_by_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:

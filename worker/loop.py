@@ -12,6 +12,7 @@ import pickle
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import arq.worker
@@ -24,6 +25,7 @@ from slotwise.settings import Settings
 from worker import log
 from worker.events import Event, Subscriber
 from worker.exchange import Ending
+from worker.execution import Execution
 from worker.function import as_function
 from worker.patience import Patience
 from worker.roster import Roster
@@ -238,13 +240,13 @@ class Worker(arq.worker.Worker):
         for subscriber in self.subscribers:
             subscriber(event)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, execution: Execution, finish: Finish) -> None:
         """Tell the store of an attempt's end with the next exchange, which this brings about."""
-        if self._station is None:
-            return
-        self._station.exchange.end(ending)
-        self._woken.set()
-        self._flush_soon()
+        self._roster.body_ended(execution)
+        if self._station is not None:
+            self._station.exchange.end(Ending(finish, partial(self._roster.answered, execution)))
+            self._woken.set()
+            self._flush_soon()
 
     def _flush_soon(self) -> None:
         """Tell the store what has ended although no `main` runs that would."""
@@ -284,8 +286,7 @@ class Worker(arq.worker.Worker):
 
     def holding(self) -> tuple[int, tuple[str, ...]]:
         """For the lease's thread. The order matters: tokens read later include all that were acknowledged."""
-        acknowledged = self._acknowledged
-        return acknowledged, self._roster.tokens()
+        return self._acknowledged, self._roster.tokens()
 
     def on_lost(self, tokens: tuple[str, ...]) -> None:
         self._roster.hand_back(tokens)

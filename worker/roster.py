@@ -16,21 +16,32 @@ class Roster:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._executions: dict[str, Execution] = {}  # by token
+        self._busy: dict[str, Execution] = {}  # those whose bodies may be alive
         self._errors: list[BaseException] = []
 
     def start(self, grant: Grant, incarnation: str) -> None:
         """Run what was granted, as a task that arq's own code finds under the job's id."""
         worker = self._worker
         execution = Execution(worker, grant, incarnation)
-        self._executions[grant.token] = execution
+        self._executions[grant.token] = self._busy[grant.token] = execution
         execution.task = worker.tasks[grant.id] = worker.loop.create_task(execution.run())
-        execution.task.add_done_callback(lambda _: self._ended(execution))
+        execution.task.add_done_callback(lambda _: self._task_ended(execution))
 
-    def _ended(self, execution: Execution) -> None:
+    def body_ended(self, execution: Execution) -> None:
+        """Its slot is free as soon as the store knows."""
+        self._busy.pop(execution.grant.token, None)
+
+    def answered(self, execution: Execution, word: str) -> None:
+        """The store has been told of its end."""
+        self._executions.pop(execution.grant.token, None)
+        execution.answered(word)
+
+    def _task_ended(self, execution: Execution) -> None:
         tasks = self._worker.tasks
-        del self._executions[execution.grant.token]
         if tasks.get(execution.grant.id) is execution.task:
             del tasks[execution.grant.id]
+        if self._busy.pop(execution.grant.token, None):  # cancelled before it began: nobody will tell the store
+            del self._executions[execution.grant.token]
         if not execution.task.cancelled() and (error := execution.task.exception()) is not None:
             self._errors.append(error)
 
@@ -45,11 +56,11 @@ class Roster:
 
     def busy(self) -> int:
         """How many bodies may be alive."""
-        return sum(execution.busy for execution in self._executions.values())
+        return len(self._busy)
 
     def has_strangers(self, incarnation: str) -> bool:
         """Whether bodies of an earlier incarnation may be alive: no slot of the fleet is counted for them."""
-        return any(one.busy and one.incarnation != incarnation for one in self._executions.values())
+        return any(one.incarnation != incarnation for one in self._busy.values())
 
     def cancel(self, ids: Collection[str]) -> None:
         """Somebody cancelled these jobs."""
@@ -60,6 +71,6 @@ class Roster:
 
     def hand_back(self, tokens: Collection[str] | None = None) -> None:
         """End these bodies (None: all of them), whose jobs will run again."""
-        for token, execution in list(self._executions.items()):
-            if execution.busy and (tokens is None or token in tokens):
+        for token, execution in list(self._busy.items()):
+            if tokens is None or token in tokens:
                 execution.hand_back()

@@ -55,6 +55,7 @@ class Station:
             await station._open()
         except BaseException:
             await station.runner.stop()
+            await station.store.hang_up()
             station.lease.close()
             raise
         return station
@@ -101,6 +102,7 @@ class Station:
         """
         await self.wake.stop()
         await self.runner.stop()
+        await self.store.hang_up()
         with suppress(RedisError, OSError):
             await asyncio.to_thread(self.lease.leave if leave else self.lease.lapse)
         self.lease.close()

@@ -25,6 +25,7 @@ local DEATHS = 3  -- workers that may die under a job; the last time it runs alo
 local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
+local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand values at most
 
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
@@ -42,21 +43,28 @@ local function to_cancel(id)
     and (ARGV[5] == 'any' or redis.call('HEXISTS', RECORD .. id, 'cancel_requested') == 1)
 end
 
-local function grant(id, token)
-  local r = redis.call('HMGET', RECORD .. id, 'attempt', 'score', 'deaths', 'timeout', 'max_attempts', 'keep_result')
-  local payload = redis.pcall('GET', PAYLOAD .. id)
-  if type(payload) == 'table' then  -- no string: whoever put it there put no job there
-    payload = false
+-- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
+local function record_of(id, state)
+  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
+    'max_attempts', 'keep_result')
+  if r.err or (r[1] and r[1] ~= state) then
+    redis.call('DEL', RECORD .. id)
+    r = {}
   end
+  return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
+    cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or ''}
+end
+
+local function grant(id, token, r, payload, cancelled)
   local notice = ''
   if not payload then
     notice = 'expired'
-  elseif to_cancel(id) then
+  elseif cancelled then
     notice = 'abort'
-  elseif tonumber(r[3] or 0) >= DEATHS then
+  elseif r.deaths >= DEATHS then
     notice = 'lost'
   end
-  return {id, token, tonumber(r[1]), r[2], notice, payload or '', r[4] or '', r[5] or '', r[6] or ''}
+  return {id, token, r.attempt, r.score, notice, payload or '', r.timeout, r.max_attempts, r.keep_result}
 end
 
 local grants, cancels = {}, {}
@@ -75,7 +83,9 @@ if redis.call('HGET', WORKER, 'exchange') == number then
   local held = redis.call('HGETALL', HELD)
   for i = 1, #held, 2 do
     if string.sub(held[i + 1], 1, #prefix) == prefix then
-      grants[#grants + 1] = grant(held[i], held[i + 1])
+      local id = held[i]
+      local payload = redis.call('MGET', PAYLOAD .. id)[1]
+      grants[#grants + 1] = grant(id, held[i + 1], record_of(id, 'running'), payload, to_cancel(id))
     end
   end
   return {'ok', '0', cap, cancels, grants}
@@ -92,56 +102,88 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT',
   end
 end
 
+-- A call costs more than what it fetches: candidates are looked at, and admitted, many at a time.
 local put_aside = false
-local function admit(id, score, alone)
-  local in_progress = redis.pcall('GET', IN_PROGRESS .. id)
-  if redis.call('ZSCORE', RUNNING, id) then  -- a stock client's abort made a running job visible
-    redis.call('ZADD', QUEUE, HIDDEN, id)
-    return
-  elseif in_progress == 'done' then  -- a cron job that ran already, enqueued late by another worker
-    redis.call('ZREM', QUEUE, id)
-    redis.call('DEL', PAYLOAD .. id)
-    return
-  elseif type(in_progress) == 'string' then  -- a stock worker on the same queue has it
-    redis.call('ZADD', QUEUE, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)), id)
-    return
+local queue_scores, slots, tokens, marks = {}, {}, {}, {}
+
+local function write_down()
+  if #queue_scores > 0 then
+    redis.call('ZADD', QUEUE, unpack(queue_scores))
   end
-  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'cancel_requested', 'deaths')
-  if r.err then  -- no hash: not a record of ours
-    redis.call('DEL', RECORD .. id)
-    r = {false, false, false, false}
-  elseif r[1] ~= 'pending' and r[1] then  -- the id of a job that ended, enqueued anew
-    redis.call('DEL', RECORD .. id)
-    r = {false, false, false, false}
+  if #slots > 0 then
+    redis.call('ZADD', RUNNING, unpack(slots))
+    redis.call('HSET', HELD, unpack(tokens))
+    redis.call('MSET', unpack(marks))
   end
-  local asked_at = redis.call('ZSCORE', ABORT, id)
-  if asked_at and not r[3] then  -- a cancel from before the job was enqueued was meant for an earlier job of this id
-    local payload = redis.pcall('GET', PAYLOAD .. id)
-    local enqueued = type(payload) == 'string' and string.match(string.sub(payload, -40), '"et":(%d+)}$')
-    if enqueued and tonumber(asked_at) < tonumber(enqueued) then
-      redis.call('ZREM', ABORT, id)
-    end
+  queue_scores, slots, tokens, marks = {}, {}, {}, {}
+end
+
+local function place(id, score)
+  queue_scores[#queue_scores + 1], queue_scores[#queue_scores + 2] = score, id
+end
+
+-- A cancel from before the job was enqueued was meant for an earlier job of this id: it is forgotten.
+local function meant_for(id, r, asked_at, payload)
+  local enqueued = not r.cancel_requested and payload and string.match(string.sub(payload, -40), '"et":(%d+)}$')
+  if enqueued and tonumber(asked_at) < tonumber(enqueued) then
+    redis.call('ZREM', ABORT, id)
+    return false
   end
-  if not alone and tonumber(r[4] or 0) == DEATHS - 1 and not to_cancel(id) then
-    redis.call('ZADD', QUEUE, HIDDEN, id)
+  return ARGV[5] == 'any' or r.cancel_requested
+end
+
+local function admit(id, score, payload, asked_at, alone)
+  local r = record_of(id, 'pending')
+  local cancelled = asked_at and meant_for(id, r, asked_at, payload)
+  if not alone and r.deaths == DEATHS - 1 and not cancelled then
+    place(id, HIDDEN)
     redis.call('ZADD', SUSPECTS, now, id)
     put_aside = true
     return
   end
-  local tries = r[2] or redis.pcall('GET', RETRY .. id)
-  local attempt = (type(tries) == 'string' and tonumber(tries) or 0) + 1
-  local token = prefix .. #grants
-  redis.call('ZADD', QUEUE, HIDDEN, id)
-  redis.call('ZADD', RUNNING, now, id)
-  redis.call('HSET', HELD, id, token)
-  redis.call('SET', IN_PROGRESS .. id, '1')
-  redis.call('HSET', RECORD .. id, 'state', 'running', 'token', token, 'attempt', attempt, 'started', now,
-    'worker', worker_name)
-  if not r[1] then  -- a stock client's job: its record begins here, and its payload may expire no more
-    redis.call('HSET', RECORD .. id, 'score', score, 'due', score)
+  local stock = not r.state
+  if stock then  -- a stock client's job: its record begins here, and its payload may expire no more
+    r.score = score
+    r.attempt = tonumber(redis.call('MGET', RETRY .. id)[1] or 0) or 0
     redis.call('PERSIST', PAYLOAD .. id)
   end
-  grants[#grants + 1] = grant(id, token)
+  r.attempt = r.attempt + 1
+  local token = prefix .. #grants
+  redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
+    unpack(stock and {'score', score, 'due', score} or {}))
+  place(id, HIDDEN)
+  slots[#slots + 1], slots[#slots + 2] = now, id
+  tokens[#tokens + 1], tokens[#tokens + 2] = id, token
+  marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
+  grants[#grants + 1] = grant(id, token, r, payload, cancelled)
+end
+
+-- Admit what may be admitted of `due` = {id, score, …}, at most `most` jobs in all.
+local function admit_from(due, most, alone)
+  local ids, of_mark, of_payload = {}, {}, {}
+  for i = 1, #due, 2 do
+    local n = #ids + 1
+    ids[n], of_mark[n], of_payload[n] = due[i], IN_PROGRESS .. due[i], PAYLOAD .. due[i]
+  end
+  if #ids == 0 then
+    return
+  end
+  local in_progress, payloads = redis.call('MGET', unpack(of_mark)), redis.call('MGET', unpack(of_payload))
+  local running = redis.call('ZMSCORE', RUNNING, unpack(ids))
+  local asked_at = redis.call('EXISTS', ABORT) == 1 and redis.call('ZMSCORE', ABORT, unpack(ids)) or {}
+  for n, id in ipairs(ids) do
+    if running[n] then  -- a stock client's abort made a running job visible
+      place(id, HIDDEN)
+    elseif in_progress[n] == 'done' then  -- a cron job that ran already, enqueued late by another worker
+      redis.call('ZREM', QUEUE, id)
+      redis.call('DEL', PAYLOAD .. id)
+    elseif in_progress[n] then  -- a stock worker on the same queue has it
+      place(id, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)))
+    elseif #grants < most then
+      admit(id, due[2 * n], payloads[n], asked_at[n], alone)
+    end
+  end
+  write_down()
 end
 
 local next_due = ''
@@ -170,7 +212,7 @@ local function keep_alone()
   redis.call('HDEL', WORKER, 'reserved')
   if redis.call('ZSCORE', QUEUE, reserved) then  -- else it was cancelled meanwhile
     redis.call('HSET', WORKER, 'alone', reserved)
-    admit(reserved, HIDDEN, true)
+    admit_from({reserved, HIDDEN}, 1, true)
   end
   return #grants > 0
 end
@@ -179,23 +221,25 @@ if free > 0 and keep_alone() then
   free = 0
 end
 if #ARGV > 8 then
+  local due, seen = {}, {}
   for i = 9, #ARGV do
     local score = redis.call('ZSCORE', QUEUE, ARGV[i])
-    if #grants < free and score and tonumber(score) <= exact then
-      admit(ARGV[i], score)
+    if score and tonumber(score) <= exact and not seen[ARGV[i]] and #due < 2 * AT_A_TIME then
+      seen[ARGV[i]] = true
+      due[#due + 1], due[#due + 2] = ARGV[i], score
     end
   end
+  admit_from(due, free)
 else
   local looked = 0
   while #grants < free and looked < LOOK_AT_MOST + free do
-    local due = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', exact, 'WITHSCORES', 'LIMIT', 0, free - #grants)
+    local due = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', exact, 'WITHSCORES', 'LIMIT', 0,
+      math.min(free - #grants, AT_A_TIME))
     if #due == 0 then
       break
     end
-    for i = 1, #due, 2 do
-      admit(due[i], due[i + 1])
-      looked = looked + 1
-    end
+    admit_from(due, free)
+    looked = looked + #due / 2
   end
   if put_aside and #grants == 0 then
     keep_alone()

@@ -17,79 +17,113 @@ local QUEUE, RUNNING, HELD, ABORT = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
+local EACH = 10  -- arguments an attempt
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function wait_again(id, record, outcome, delay, attempt)
+-- A call costs more than what it does: what can be done for all attempts at once is gathered here.
+local released, unmarked, ended, back = {}, {}, {}, {}
+
+local function note(id, ...)
+  if type(redis.pcall('HSET', RECORD .. id, ...)) == 'table' then  -- an error: no hash, so no record of ours
+    redis.call('DEL', RECORD .. id)
+    redis.call('HSET', RECORD .. id, ...)
+  end
+end
+
+local function wait_again(id, token, outcome, algorithm, delay, attempt)
+  local record = RECORD .. id
+  note(id, 'done', token, 'state', 'pending', 'reason', outcome == 'retry' and 'retrying' or 'queued',
+    unpack(algorithm ~= '' and {'algorithm', algorithm} or {}))
   if outcome == 'retry' then
     -- a cancel came while it ended: it is due at once, and the next claim ends it
     local due = redis.call('HEXISTS', record, 'cancel_requested') == 1 and now or now + delay
-    redis.call('HSET', record, 'state', 'pending', 'reason', 'retrying', 'due', due, 'score', due,
-      'attempt', attempt)
+    redis.call('HSET', record, 'due', due, 'score', due, 'attempt', attempt)
     redis.call('SET', RETRY .. id, attempt, 'EX', RETRY_TTL)
-    redis.call('ZADD', QUEUE, due, id)
+    back[#back + 1], back[#back + 2] = due, id
   else
     redis.call('HINCRBY', record, 'attempt', -1)
     if outcome == 'died' then
       redis.call('HINCRBY', record, 'deaths', 1)
     end
-    redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
-    redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
+    back[#back + 1], back[#back + 2] = redis.call('HGET', record, 'score') or now, id
   end
 end
 
-local function close(id, record, outcome, envelope, keep)
-  redis.call('ZREM', QUEUE, id)
-  redis.call('ZREM', ABORT, id)
-  redis.call('DEL', PAYLOAD .. id, RETRY .. id)
-  redis.call('HSET', record, 'state', outcome, 'ended', now)
+local function close(id, token, outcome, algorithm, failure, envelope, keep)
+  local fields = {'done', token, 'state', outcome, 'ended', now}
+  if algorithm ~= '' then
+    fields[#fields + 1], fields[#fields + 2] = 'algorithm', algorithm
+  end
+  if failure ~= '' then
+    fields[#fields + 1], fields[#fields + 2] = 'error', failure
+  end
+  note(id, unpack(fields))
   if keep == '' then
-    redis.call('PERSIST', record)
+    redis.call('PERSIST', RECORD .. id)
   else
-    redis.call('PEXPIRE', record, math.max(LEAST_RECORD_TTL, tonumber(keep)))
+    redis.call('PEXPIRE', RECORD .. id, math.max(LEAST_RECORD_TTL, tonumber(keep)))
   end
   if envelope ~= '' then
-    redis.call('SET', RESULT .. id, envelope)
-    if keep ~= '' then
-      redis.call('PEXPIRE', RESULT .. id, keep)
-    end
+    redis.call('SET', RESULT .. id, envelope, unpack(keep == '' and {} or {'PX', keep}))
   end
-  redis.call('PUBLISH', ARGV[2], id)
+  ended[#ended + 1] = id
+  unmarked[#unmarked + 1] = PAYLOAD .. id
+  unmarked[#unmarked + 1] = RETRY .. id
 end
 
+local ids = {}
+for at = 3, #ARGV, EACH do
+  ids[#ids + 1] = ARGV[at]
+end
+local owner = {}
+for i, token in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
+  owner[ids[i]] = token
+end
 local replies = {}
-for at = 3, #ARGV, 10 do
-  local id, token, outcome, algorithm, failure = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local record = RECORD .. id
-  local r = redis.call('HMGET', record, 'token', 'done')
-  if r[1] == token then
-    redis.call('ZREM', RUNNING, id)
-    redis.call('HDEL', HELD, id)
+for i, id in ipairs(ids) do
+  local at = 3 + (i - 1) * EACH
+  local token, outcome = ARGV[at + 1], ARGV[at + 2]
+  if owner[id] == token then
+    owner[id] = false
+    released[#released + 1] = id
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then
       redis.call('SET', IN_PROGRESS .. id, 'done', 'PX', mark)
     else
-      redis.call('DEL', IN_PROGRESS .. id)
-    end
-    redis.call('HDEL', record, 'token')
-    redis.call('HSET', record, 'done', token)
-    if algorithm ~= '' then
-      redis.call('HSET', record, 'algorithm', algorithm)
-    end
-    if failure ~= '' then
-      redis.call('HSET', record, 'error', failure)
+      unmarked[#unmarked + 1] = IN_PROGRESS .. id
     end
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
-      wait_again(id, record, outcome, tonumber(ARGV[at + 7]), ARGV[at + 9])
+      wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9])
     else
-      close(id, record, outcome, ARGV[at + 5], ARGV[at + 6])
+      close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     end
-    replies[#replies + 1] = 'ok'
+    replies[i] = 'ok'
   else
-    replies[#replies + 1] = r[2] == token and 'again' or 'stale'
+    replies[i] = redis.pcall('HGET', RECORD .. id, 'done') == token and 'again' or 'stale'
+  end
+end
+
+if #released > 0 then
+  redis.call('ZREM', RUNNING, unpack(released))
+  redis.call('HDEL', HELD, unpack(released))
+end
+if #unmarked > 0 then
+  redis.call('DEL', unpack(unmarked))
+end
+if #back > 0 then
+  redis.call('ZADD', QUEUE, unpack(back))
+end
+if #ended > 0 then
+  redis.call('ZREM', QUEUE, unpack(ended))
+  if redis.call('EXISTS', ABORT) == 1 then
+    redis.call('ZREM', ABORT, unpack(ended))
+  end
+  for _, id in ipairs(ended) do
+    redis.call('PUBLISH', ARGV[2], id)
   end
 end
 return replies

@@ -19,7 +19,6 @@ for i = 1, #held, 2 do
   local id, record = held[i], RECORD .. held[i]
   redis.call('ZREM', RUNNING, id)
   redis.call('DEL', IN_PROGRESS .. id)
-  redis.call('HDEL', record, 'token')
   redis.call('HINCRBY', record, 'attempt', -1)
   if died then
     redis.call('HINCRBY', record, 'deaths', 1)

@@ -34,7 +34,6 @@ for i = 1, #held, 2 do
       redis.call('HDEL', HELD, id)
       redis.call('ZREM', RUNNING, id)
       redis.call('DEL', IN_PROGRESS .. id)
-      redis.call('HDEL', record, 'token')
       redis.call('HINCRBY', record, 'attempt', -1)
       redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
       redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
