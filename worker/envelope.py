@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from arq.utils import timestamp_ms
 
 from slotwise import wire
 from slotwise.errors import JobError
+
+READABLE_BYTES: Final = 400  # an envelope under this is too short to be too deep, or a number too long, to read
 
 Serializer = Callable[[dict[str, Any]], bytes]
 
@@ -36,10 +38,13 @@ class Envelope:
     serializer: Serializer
 
     def of(self, success: bool, result: Any) -> bytes:
-        """The envelope with `result`: a value, or the failure. Raises: whatever the serializer raises."""
+        """The envelope with `result`: a value, or the failure.
+
+        Raises: whatever the serializer raises; ValueError for a result that nobody could read.
+        """
         if isinstance(result, wire.RawJson) and self.serializer is not wire.serialize:
             result = wire.decode(result)
-        return self.serializer(
+        data = self.serializer(
             {
                 "t": self.attempt,
                 "f": self.call.name,
@@ -54,6 +59,9 @@ class Envelope:
                 "id": self.job_id,
             }
         )
+        if success and self.serializer is wire.serialize and len(data) > READABLE_BYTES:
+            wire.decode(data)
+        return data
 
     def of_unserialisable(self, error: JobError) -> bytes:
         """The envelope in place of one that the serializer refused; without the arguments if need be."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LAST_MS: Final = 253_402_300_799_999  # of the year 9999, where dates end
-READABLE_BYTES: Final = 400  # an envelope under this is too short to be too deep, or a number too long, to read
+CRON_MARK_MS: Final = int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
 
 
 class Execution:
@@ -213,9 +213,7 @@ class Execution:
             envelope=envelope,
             keep_ms=kept_ms,
             retry_in_ms=int(verdict.retry_in_seconds * 1000),
-            mark_ms=int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
-            if cron
-            else 0,
+            mark_ms=CRON_MARK_MS if cron else 0,
             attempt=self._attempt,
         )
 
@@ -233,8 +231,6 @@ class Execution:
         done, limit = verdict.outcome == "completed", worker.settings.max_result_bytes
         try:
             data = envelope.of(done, verdict.result if done else verdict.failure)
-            if done and worker.serializer is wire.serialize and len(data) > READABLE_BYTES:
-                wire.decode(data)
             if not done or len(data) <= limit + len(grant.payload):
                 return (b"" if kept_ms == 0 else data), verdict
             error = JobError("bad_result", f"the result is over {limit} bytes (MAX_RESULT_BYTES)")
