@@ -25,6 +25,7 @@ LINES: Final[dict[Name, tuple[int, str]]] = {
     "tries_exceeded": (logging.WARNING, "{e.seconds:6.2f}s ! {e.ref} max retries {e.text} exceeded"),
     "stale": (logging.WARNING, "job {e.job_id}: its slot had been given away; what it did is not counted"),
     "result_unserialisable": (logging.WARNING, "error serializing result of {e.ref}"),
+    "wake_refused": (logging.WARNING, "the server refuses CLIENT TRACKING, jobs are found by polling: {e.text}"),
 }
 
 
