@@ -20,6 +20,7 @@ from slotwise.ended import end_task
 CHANNEL: Final = "__redis__:invalidate"
 RECONNECT_SECONDS: Final = 0.5
 REFUSED_SECONDS: Final = 60.0  # until we ask again a server that refused: its access rules may have been mended
+QUIET_SECONDS: Final = 5.0  # of silence before we ask whether anybody is there, and again until we give up
 
 
 class Wake:
@@ -70,12 +71,12 @@ class Wake:
         """Listen until the link breaks. Raises: ResponseError if the server refuses, RedisError, OSError."""
         connection = self._redis.connection_pool.make_connection()
         try:
-            await connection.connect()
-            await self._subscribe(connection)
+            async with asyncio.timeout(QUIET_SECONDS):
+                await connection.connect()
+                await self._subscribe(connection)
             self._refused = False
             self._on_change("")  # what changed while nobody listened
-            while True:
-                self._announce(await connection.read_response(timeout=None, disconnect_on_error=False))
+            await self._hear(connection)
         finally:
             await connection.disconnect(nowait=True)
 
@@ -88,7 +89,23 @@ class Wake:
         await connection.send_command("SUBSCRIBE", CHANNEL)
         await connection.read_response()
 
+    async def _hear(self, connection: Any) -> None:
+        """Announce what comes, until nothing does: a link may be dead and not say so."""
+        asked = False
+        while True:
+            message = await connection.read_response(timeout=QUIET_SECONDS, disconnect_on_error=False)
+            if message is not None:
+                asked = False
+                self._announce(message)
+            elif asked:
+                return
+            else:
+                asked = True
+                await connection.send_command("PING")
+
     def _announce(self, message: list[Any]) -> None:
+        if len(message) < 3:  # the answer to our PING
+            return
         if message[2] is None:  # the database was flushed
             self._on_change("")
             return

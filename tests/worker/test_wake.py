@@ -12,7 +12,9 @@ from redis.exceptions import ResponseError
 from slotwise.keys import ABORT
 from tests.facts import wait_for
 from tests.fleet import Fleet, ended, submit
+from tests.proxy import Proxy
 from tests.servers import Server
+from worker import wake
 from worker.wake import Wake, outermost
 
 
@@ -70,6 +72,36 @@ async def test_a_flushed_database_may_have_changed_anything(redis: Redis, redis_
     async with Ear(redis_url, "arq:queue") as ear:
         await redis.flushall()
         await wait_for(lambda: ear.heard == ["", ""], what="it is told")
+
+
+async def test_a_link_that_says_nothing_any_more_is_left_for_another(
+    redis: Redis, redis_url: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "QUIET_SECONDS", 0.2)
+    proxy = Proxy(server.port)
+    async with Ear(f"redis://127.0.0.1:{proxy.port}", "arq:queue") as ear:
+        proxy.silence()
+        await wait_for(lambda: len(ear.heard) > 2, what="a new link")
+        await redis.zadd("arq:queue", {"x": 1})
+        await wait_for(lambda: "arq:queue" in ear.heard, what="the change on the new link")
+    proxy.close()
+
+
+async def test_a_quiet_link_is_kept(redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake, "QUIET_SECONDS", 0.1)
+    async with Ear(redis_url, "arq:queue") as ear:
+        pings = await _calls(redis, "ping")
+        await wait_for(lambda: _more_than(redis, "ping", pings + 3), what="it has asked thrice")
+        assert ear.heard == [""]
+
+
+async def _calls(redis: Redis, command: str) -> int:
+    row = (await redis.info("commandstats")).get(f"cmdstat_{command}", {"calls": 0})
+    return int(row["calls"])
+
+
+async def _more_than(redis: Redis, command: str, calls: int) -> bool:
+    return await _calls(redis, command) > calls
 
 
 def test_a_server_that_refuses_tracking_is_polled_and_that_is_said_once(fleet: Fleet, server: Server) -> None:
