@@ -28,6 +28,7 @@ from worker.zygote import DEADLINE, MARK
 
 READY_SECONDS: Final = 120.0  # that the user's modules may take to load
 STOP_SECONDS: Final = 5.0
+RECEIVE_BYTES: Final = 1 << 18  # at once
 
 
 class ZygoteDied(RuntimeError):
@@ -154,12 +155,9 @@ class Link:
         self._loop.remove_writer(self._control)
 
     def _hear(self) -> None:
-        try:
-            data = self._control.recv(1 << 16)
-        except BlockingIOError:
+        data = _received(self._control)
+        if data is None:
             return
-        except OSError:
-            data = b""
         for kind, message in self._unpacker.feed(data):
             if kind == frames.READY:
                 self._ready.set_result(True)
@@ -201,13 +199,7 @@ class Link:
         self._orders.clear()
 
     def _read(self, body: Body) -> None:
-        while True:
-            try:
-                data = body.channel.recv(1 << 18)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
+        while (data := _received(body.channel)) is not None:
             try:
                 for message in body.unpacker.feed(data):
                     body.outcome = body.outcome or message
@@ -219,6 +211,16 @@ class Link:
             if not data:
                 self._loop.remove_reader(body.channel)
                 return
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """What has arrived: b'' once the other side is gone, None while there is nothing."""
+    try:
+        return channel.recv(RECEIVE_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def describe_end(status: int) -> JobError:
