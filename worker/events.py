@@ -12,6 +12,7 @@ Name = Literal[
     "failed",
     "retrying",  # the job asked for it, or its policy did
     "handed_back",  # a cancelled attempt that will run again
+    "no_process",  # the machine had none for it: it runs later
     "cancelled",
     "cancelled_before_start",
     "expired",

@@ -216,7 +216,7 @@ class Execution:
             mark_ms=int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
             if cron
             else 0,
-            attempt=self._attempt,
+            attempt=self._attempt - (not verdict.counted),
         )
 
     def _kept_ms(self) -> int | None:
