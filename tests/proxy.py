@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 
 class Proxy:
@@ -66,10 +65,11 @@ class Proxy:
                     swallowed.set()
                 server_writer.write(data)
 
-        with suppress(OSError):
+        try:
             await asyncio.wait(
                 [asyncio.create_task(replies()), asyncio.create_task(requests())],
                 return_when=asyncio.FIRST_COMPLETED,
             )
-        for side in (writer, server_writer):
-            side.transport.abort()
+        finally:
+            for side in (writer, server_writer):
+                side.transport.abort()

@@ -39,6 +39,11 @@ class Hand:
         self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
         return await self.store.claim(self.last)
 
+    async def claim_one(self, asked: int = 1) -> Grant:
+        """The only job that a claim grants."""
+        (grant,) = (await self.claim(asked)).grants
+        return grant
+
     async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
         finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
         return (await self.store.finish(self.incarnation, [finish]))[0]
@@ -72,6 +77,19 @@ async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
     return [job.id for job in jobs]
 
 
+async def started(store: Store, hand: Any) -> tuple[Hand, Grant]:
+    """A job that a worker has just claimed."""
+    await submitted(store)
+    worker: Hand = hand()
+    return worker, await worker.claim_one()
+
+
+async def now_ms(store: Store) -> int:
+    """The server's clock."""
+    seconds, microseconds = await store.redis.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 async def stock_enqueued(store: Store, job_id: str) -> None:
     """A job as a stock client of arq puts it there."""
     payload = wire.serialize({"t": None, "f": "Add", "a": [1], "k": {"b": 2}, "et": 1_700_000_000_000})
@@ -96,7 +114,7 @@ async def test_a_job_from_submit_to_result(store: Store, hand: Any) -> None:
         {"team": "a"},
     )
 
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert (grant.id, grant.attempt, grant.timeout) == (job_id, 1, 5.0)
     assert (await store.slots()).running == 1
     assert (await seen(store, job_id)).state is State.RUNNING
@@ -135,8 +153,7 @@ async def test_the_oldest_first_and_priority_is_a_head_start(store: Store, hand:
 
 async def test_a_scheduled_job_gets_its_head_start_only_when_it_is_due(store: Store, hand: Any) -> None:
     worker = hand()
-    seconds, microseconds = await store.redis.time()
-    now = seconds * 1000 + microseconds // 1000
+    now = await now_ms(store)
     (later,) = await submitted(store, due_ms=now + 150, priority=9, head_start_ms=540_000)
     (plain,) = await submitted(store, due_ms=now + 150)
     assert (await seen(store, later)).reason == "scheduled"
@@ -151,8 +168,7 @@ async def test_a_scheduled_job_gets_its_head_start_only_when_it_is_due(store: St
 
 async def test_next_due_is_told_to_the_millisecond(store: Store, hand: Any) -> None:
     worker = hand()
-    seconds, microseconds = await store.redis.time()
-    await submitted(store, due_ms=seconds * 1000 + microseconds // 1000 + 5_000)
+    await submitted(store, due_ms=await now_ms(store) + 5_000)
     due = (await worker.claim()).next_due_ms
     assert due is not None
     assert 4_000 < due <= 5_001
@@ -173,9 +189,7 @@ async def test_an_exchange_sent_again_grants_the_same(store: Store, hand: Any) -
 
 
 async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> None:
-    await submitted(store)
-    worker = hand()
-    (grant,) = (await worker.claim()).grants
+    worker, grant = await started(store, hand)
     assert await worker.finish(grant) == "ok"
     assert await worker.finish(grant, "failed") == "again"
     assert (await seen(store, grant.id)).state is State.COMPLETED
@@ -184,9 +198,9 @@ async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> N
 async def test_a_stale_finish_is_refused(store: Store, hand: Any) -> None:
     (job_id,) = await submitted(store)
     dead, alive = hand("dead"), hand("alive")
-    (old,) = (await dead.claim()).grants
+    old = await dead.claim_one()
     assert dead.leases.reap(dead.incarnation, "0 10000") == 1
-    (new,) = (await alive.claim()).grants
+    new = await alive.claim_one()
     assert (new.id, new.attempt) == (job_id, 1)  # a death burns no attempt
     assert await dead.finish(old, "failed") == "stale"
     assert (await seen(store, job_id)).state is State.RUNNING
@@ -195,9 +209,7 @@ async def test_a_stale_finish_is_refused(store: Store, hand: Any) -> None:
 
 
 async def test_a_lease_that_moved_is_not_reaped(store: Store, hand: Any) -> None:
-    worker = hand()
-    await submitted(store)
-    (grant,) = (await worker.claim()).grants
+    worker, grant = await started(store, hand)
     worker.leases.renew(worker.incarnation, 1, [grant.token])
     assert worker.leases.reap(worker.incarnation, "0 10000") is None
     assert await worker.finish(grant) == "ok"
@@ -207,11 +219,11 @@ async def test_after_three_deaths_a_job_is_lost(store: Store, hand: Any) -> None
     (job_id,) = await submitted(store)
     for _ in range(3):
         worker = hand()
-        (grant,) = (await worker.claim()).grants
+        grant = await worker.claim_one()
         assert grant.notice == ""
         worker.leases.reap(worker.incarnation, "0 10000")
     last = hand()
-    (grant,) = (await last.claim()).grants
+    grant = await last.claim_one()
     assert (grant.id, grant.notice) == (job_id, "lost")
     await last.finish(grant, "failed")
 
@@ -232,11 +244,11 @@ async def test_a_suspect_runs_alone_on_an_idle_worker(store: Store, hand: Any) -
     busy, idle = hand("busy"), hand("idle")
     first = (await busy.claim(2)).grants
     assert {grant.id for grant in first} <= set(others)
-    (grant,) = (await idle.claim(5)).grants
+    grant = await idle.claim_one(5)
     assert grant.id == suspect
     assert (await idle.claim(5)).grants == (), "a neighbour was put beside it"
     await idle.finish(grant)
-    (last,) = (await idle.claim(5)).grants
+    last = await idle.claim_one(5)
     for worker, one in [(busy, first[0]), (busy, first[1]), (idle, last)]:
         await worker.finish(one)
 
@@ -244,7 +256,7 @@ async def test_a_suspect_runs_alone_on_an_idle_worker(store: Store, hand: Any) -
 async def test_a_busy_worker_is_emptied_for_a_suspect_that_waits_too_long(store: Store, hand: Any) -> None:
     worker = hand("busy")
     (mine,) = await submitted(store)
-    (held,) = (await worker.claim()).grants
+    held = await worker.claim_one()
     suspect = await twice_dead(store, hand)
     await submitted(store)
     (second,) = (await worker.claim(5)).grants  # the suspect is put aside, and waits for somebody idle
@@ -255,10 +267,10 @@ async def test_a_busy_worker_is_emptied_for_a_suspect_that_waits_too_long(store:
     await worker.finish(held)
     assert (await worker.claim(5)).grants == ()
     await worker.finish(second)
-    (alone,) = (await worker.claim(5)).grants
+    alone = await worker.claim_one(5)
     assert alone.id == suspect
     await worker.finish(alone)
-    (last,) = (await worker.claim(5)).grants
+    last = await worker.claim_one(5)
     assert last.id == after
     await worker.finish(last)
 
@@ -266,7 +278,7 @@ async def test_a_busy_worker_is_emptied_for_a_suspect_that_waits_too_long(store:
 async def test_a_suspect_is_not_lost_with_the_worker_that_was_emptied_for_it(store: Store, hand: Any) -> None:
     worker = hand("busy")
     await submitted(store)
-    (held,) = (await worker.claim()).grants
+    held = await worker.claim_one()
     suspect = await twice_dead(store, hand)
     await worker.claim(5)
     await store.redis.zadd(store.keys.suspects, {suspect: 1})
@@ -276,7 +288,7 @@ async def test_a_suspect_is_not_lost_with_the_worker_that_was_emptied_for_it(sto
     got = [grant for _ in range(3) for grant in (await other.claim(1)).grants]
     assert {grant.id for grant in got} == {held.id}
     await other.finish(got[0])
-    (alone,) = (await other.claim(5)).grants
+    alone = await other.claim_one(5)
     assert alone.id == suspect
     await other.finish(alone)
 
@@ -299,9 +311,7 @@ async def test_a_worker_without_a_lease_gets_nothing(store: Store, hand: Any) ->
 
 
 async def test_a_grant_that_nobody_lists_twice_waits_again(store: Store, hand: Any) -> None:
-    await submitted(store)
-    worker = hand()
-    (grant,) = (await worker.claim()).grants
+    worker, grant = await started(store, hand)
     for _ in range(3):  # its reply has not been dealt with yet: it may still be on its way
         worker.leases.renew(worker.incarnation, 0, [])
     assert (await store.slots()).running == 1
@@ -310,7 +320,7 @@ async def test_a_grant_that_nobody_lists_twice_waits_again(store: Store, hand: A
     worker.leases.renew(worker.incarnation, 1, [])
     assert (await store.slots()).running == 0
     assert worker.leases.renew(worker.incarnation, 1, [grant.token]).lost == (grant.token,)
-    (again,) = (await worker.claim()).grants
+    again = await worker.claim_one()
     assert again.attempt == 1
     await worker.finish(again)
 
@@ -318,13 +328,13 @@ async def test_a_grant_that_nobody_lists_twice_waits_again(store: Store, hand: A
 async def test_retry_counts_and_release_does_not(store: Store, hand: Any) -> None:
     (job_id,) = await submitted(store)
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     await worker.finish(grant, "release")
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert grant.attempt == 1
     await worker.finish(grant, "retry", retry_in_ms=0)
     assert (await seen(store, job_id)).reason == "retrying"
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert grant.attempt == 2
     await worker.finish(grant)
 
@@ -335,7 +345,7 @@ async def test_cancel_waiting_running_and_ended(store: Store, hand: Any) -> None
     assert await store.cancel(waiting, keep_ms=KEEP_MS) == "cancelled"
     assert await store.cancel(waiting, keep_ms=KEEP_MS) == "already-cancelled"
     assert (await seen(store, waiting)).state is State.CANCELLED
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert grant.id == running
     assert await store.cancel(running, keep_ms=KEEP_MS) == "requested"
     assert (await seen(store, running)).cancel_requested
@@ -345,13 +355,19 @@ async def test_cancel_waiting_running_and_ended(store: Store, hand: Any) -> None
     assert await store.cancel("nobody", keep_ms=KEEP_MS) == "unknown"
 
 
-async def test_a_cancel_between_two_attempts_is_not_lost(store: Store, hand: Any) -> None:
+@pytest.mark.parametrize("enqueued_ms", [1_700_000_000_000, 4_000_000_000_000])  # the client's clock is ahead
+@pytest.mark.parametrize(("outcome", "retry_in_ms"), [("release", 0), ("retry", 300_000)])
+async def test_a_cancel_between_two_attempts_is_not_lost(
+    store: Store, hand: Any, outcome: str, retry_in_ms: int, enqueued_ms: int
+) -> None:
     (job_id,) = await submitted(store)
+    payload = wire.serialize({"t": None, "f": "Add", "a": (), "k": {}, "et": enqueued_ms})
+    await store.redis.set(PAYLOAD + job_id, payload)
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     await store.cancel(job_id, keep_ms=KEEP_MS)
-    await worker.finish(grant, "release")
-    (grant,) = (await worker.claim()).grants
+    await worker.finish(grant, outcome, retry_in_ms=retry_in_ms)
+    grant = await worker.claim_one()
     assert grant.notice == "abort"
     await worker.finish(grant, "cancelled")
 
@@ -359,7 +375,7 @@ async def test_a_cancel_between_two_attempts_is_not_lost(store: Store, hand: Any
 async def test_a_stock_abort_of_a_running_job_starts_no_second_body(store: Store, hand: Any) -> None:
     (job_id,) = await submitted(store)
     worker, other = hand(), hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     await store.redis.zadd(store.keys.queue, {job_id: 1})  # as arq's Job.abort() does
     assert (await other.claim(5)).grants == ()
     assert await store.redis.zscore(store.keys.queue, job_id) > 8e15
@@ -370,7 +386,7 @@ async def test_an_abort_older_than_the_job_was_meant_for_another(store: Store, h
     (job_id,) = await submitted(store)
     await store.redis.zadd(ABORT, {job_id: 1_000})
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert grant.notice == ""
     await worker.finish(grant)
 
@@ -422,7 +438,7 @@ async def test_cap_zero_pauses(store: Store, hand: Any) -> None:
 async def test_a_payload_that_expired_is_told(store: Store, hand: Any) -> None:
     await store.redis.zadd(store.keys.queue, {"gone": 1})
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert (grant.id, grant.notice, grant.payload) == ("gone", "expired", b"")
     await worker.finish(grant, "failed")
 
@@ -432,7 +448,7 @@ async def test_a_stock_job_is_seen_before_and_after_its_claim(store: Store, hand
     job = await seen(store, "stock:1")
     assert (job.state, job.algorithm, job.params) == (State.PENDING, "Add", {"args": [1], "b": 2})
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     assert await store.redis.ttl(PAYLOAD + "stock:1") == -1, "a claimed job may not expire"
     assert (await seen(store, "stock:1")).state is State.RUNNING
     await worker.finish(grant, algorithm="Add")
@@ -486,9 +502,7 @@ async def test_every_pair_of_state_and_move(store: Store, hand: Any, state: Stat
 
 
 async def test_results_expire_and_records_with_them(store: Store, hand: Any) -> None:
-    await submitted(store)
-    worker = hand()
-    (grant,) = (await worker.claim()).grants
+    worker, grant = await started(store, hand)
     await worker.finish(grant, envelope=b'{"s":true,"r":1}')
     assert 0 < await store.redis.pttl(RESULT + grant.id) <= KEEP_MS
     assert 0 < await store.redis.pttl(RECORD + grant.id) <= KEEP_MS
@@ -497,36 +511,12 @@ async def test_results_expire_and_records_with_them(store: Store, hand: Any) -> 
 async def test_a_script_flush_is_survived(store: Store, hand: Any) -> None:
     await submitted(store, 2)
     worker = hand()
-    (grant,) = (await worker.claim()).grants
+    grant = await worker.claim_one()
     await store.redis.script_flush()
     claim = Claim(worker.incarnation, 99, 1, "99-x-", "any", False, "w")
     replies, claimed = await store.exchange([Finish(grant.id, grant.token, "completed", keep_ms=KEEP_MS)], claim)
     assert replies[0] in ("ok", "again")
     await worker.finish(claimed.grants[0])
-
-
-async def test_a_cancel_that_came_while_a_retry_was_decided_ends_the_job(store: Store, hand: Any) -> None:
-    (job_id,) = await submitted(store)
-    worker = hand()
-    (grant,) = (await worker.claim()).grants
-    await store.cancel(job_id, keep_ms=KEEP_MS)
-    await worker.finish(grant, "retry", retry_in_ms=300_000)
-    (grant,) = (await worker.claim()).grants
-    assert grant.notice == "abort"
-    await worker.finish(grant, "cancelled")
-
-
-async def test_a_cancel_counts_although_the_clients_clock_is_ahead(store: Store, hand: Any) -> None:
-    (job_id,) = await submitted(store)
-    ahead = wire.serialize({"t": None, "f": "Add", "a": (), "k": {}, "et": 4_000_000_000_000})
-    await store.redis.set(PAYLOAD + job_id, ahead)
-    worker = hand()
-    (grant,) = (await worker.claim()).grants
-    await store.cancel(job_id, keep_ms=KEEP_MS)
-    await worker.finish(grant, "release")
-    (grant,) = (await worker.claim()).grants
-    assert grant.notice == "abort"
-    await worker.finish(grant, "cancelled")
 
 
 async def test_entries_of_a_wrong_kind_stop_nobody(store: Store, hand: Any) -> None:
@@ -554,7 +544,7 @@ async def test_the_id_of_a_job_that_ended_may_be_used_again(store: Store, hand: 
     for _ in range(2):
         await stock_enqueued(store, "again")
         assert (await seen(store, "again")).state is State.PENDING
-        (grant,) = (await worker.claim()).grants
+        grant = await worker.claim_one()
         assert grant.attempt == 1
         await worker.finish(grant)
         assert (await seen(store, "again")).state is State.COMPLETED

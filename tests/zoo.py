@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -205,3 +206,9 @@ async def CleansUp(key: str) -> None:
 @algorithm
 def Environment() -> list[str]:
     return sorted(os.environ)
+
+
+@algorithm
+def OpenFiles() -> int:
+    """How many files it may open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

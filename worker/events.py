@@ -1,4 +1,4 @@
-"""What happens to a worker's jobs, as events: the code that moves jobs emits, subscribers log and count."""
+"""What happens to a worker and its jobs, as events: the code that moves emits, subscribers log and count."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Name = Literal[
     "failed",
     "retrying",  # the job asked for it, or its policy did
     "handed_back",  # a cancelled attempt that will run again
+    "no_process",  # the machine had none for it: it runs later
     "cancelled",
     "cancelled_before_start",
     "expired",
@@ -20,6 +21,7 @@ Name = Literal[
     "tries_exceeded",
     "stale",  # a finish that came too late
     "result_unserialisable",
+    "wake_refused",  # of no job: the server does not say what changes, the slow poll must do
 ]
 
 
@@ -28,7 +30,7 @@ class Event:
     """One thing that happened. `seconds` is the time that the log line tells; the rest as the name asks."""
 
     name: Name
-    job_id: str
+    job_id: str = ""
     ref: str = ""
     seconds: float = 0.0
     text: str = ""

@@ -214,7 +214,7 @@ class Execution:
             keep_ms=kept_ms,
             retry_in_ms=int(verdict.retry_in_seconds * 1000),
             mark_ms=CRON_MARK_MS if cron else 0,
-            attempt=self._attempt,
+            attempt=self._attempt - (not verdict.counted),
         )
 
     def _kept_ms(self) -> int | None:

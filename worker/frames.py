@@ -20,6 +20,7 @@ KILL: Final = b"K"  # key
 # zygote -> worker
 READY: Final = b"Y"  # the user's modules are loaded
 ENDED: Final = b"X"  # JSON: key, wait status; nothing of the job's process tree is left
+REFUSED: Final = b"N"  # JSON: key, why; no process could be made
 # worker -> child
 CALL: Final = b"C"  # JSON: algorithm, args, params, job_id, attempt, seconds
 # child -> worker

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -23,11 +23,14 @@ from pydantic_core import to_json
 from slotwise import wire
 from slotwise.errors import JobError
 from slotwise.settings import SECRETS
-from worker import frames, kernel
+from worker import frames, kernel, shortage
+from worker.shortage import NoProcess
 from worker.zygote import DEADLINE, MARK
 
 READY_SECONDS: Final = 120.0  # that the user's modules may take to load
 STOP_SECONDS: Final = 5.0
+SHORT_SECONDS: Final = 0.02  # until an order is sent again for which the kernel had no room
+RECEIVE_BYTES: Final = 1 << 18  # at once
 
 
 class ZygoteDied(RuntimeError):
@@ -55,28 +58,36 @@ class Link:
         self._orders: deque[tuple[bytes, socket.socket | None]] = deque()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._mark = uuid4().hex
-        self.open = True
-        self._control, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()
+        self._open_files = shortage.raise_open_files()
+        with ExitStack() as undo:
+            self._control, theirs = socket.socketpair()
+            undo.enter_context(self._control)
+            with theirs:
+                lifeline, self._lifeline = os.pipe()
+                undo.callback(os.close, self._lifeline)
+                try:
+                    self._process = self._start(theirs.fileno(), lifeline, modules)
+                finally:
+                    os.close(lifeline)
+            undo.pop_all()
         os.set_blocking(self._lifeline, False)
         self._control.setblocking(False)
-        self._process = self._start(theirs, lifeline, modules)
+        self.open = True
         self._loop.add_reader(self._control, self._hear)
 
-    def _start(self, theirs: socket.socket, lifeline: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, theirs: int, lifeline: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
         kernel.adopt_orphans()  # should the zygote die, we inherit what it would have swept
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "worker.zygote", str(theirs.fileno()), str(lifeline)],
+            [sys.executable, "-P", "-m", "worker.zygote", str(theirs), str(lifeline)],
             stdin=subprocess.PIPE,
-            pass_fds=[theirs.fileno(), lifeline],
+            pass_fds=[theirs, lifeline],
             start_new_session=True,
             env={name: value for name, value in os.environ.items() if name not in SECRETS} | {MARK: self._mark},
         )
-        theirs.close()
-        os.close(lifeline)
         assert process.stdin is not None
         with suppress(BrokenPipeError):
-            process.stdin.write(to_json({"path": sys.path, "modules": list(modules)}))
+            start = {"path": sys.path, "modules": list(modules), "open_files": self._open_files}
+            process.stdin.write(to_json(start))
             process.stdin.close()
         return process
 
@@ -104,7 +115,7 @@ class Link:
         self._end_bodies()
 
     def spawn(self) -> Body:
-        """Fork a process that waits for its call."""
+        """Fork a process that waits for its call; `ended` is NoProcess where that fails. Raises: OSError."""
         self._keys += 1
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -143,7 +154,11 @@ class Link:
             except BlockingIOError:
                 self._loop.add_writer(self._control, self._send_orders)
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno in shortage.ERRNOS:
+                    self._loop.remove_writer(self._control)  # it has room, and would call us all the time
+                    self._loop.call_later(SHORT_SECONDS, self._send_orders)
+                    return
                 break  # the zygote is gone, as `_hear` will hear
             if passed is not None:
                 passed.close()
@@ -151,18 +166,19 @@ class Link:
                 self._orders[0] = (message[sent:], None)
             else:
                 self._orders.popleft()
-        self._loop.remove_writer(self._control)
+        if self.open:
+            self._loop.remove_writer(self._control)
 
     def _hear(self) -> None:
-        try:
-            data = self._control.recv(1 << 16)
-        except BlockingIOError:
+        data = _received(self._control)
+        if data is None:
             return
-        except OSError:
-            data = b""
         for kind, message in self._unpacker.feed(data):
             if kind == frames.READY:
                 self._ready.set_result(True)
+            elif kind == frames.REFUSED:
+                told = wire.decode(message)
+                self._bodies[told["key"]].ended.set_exception(NoProcess(told["why"]))
             elif kind == frames.ENDED:
                 told = wire.decode(message)
                 body = self._bodies[told["key"]]
@@ -201,13 +217,7 @@ class Link:
         self._orders.clear()
 
     def _read(self, body: Body) -> None:
-        while True:
-            try:
-                data = body.channel.recv(1 << 18)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
+        while (data := _received(body.channel)) is not None:
             try:
                 for message in body.unpacker.feed(data):
                     body.outcome = body.outcome or message
@@ -219,6 +229,16 @@ class Link:
             if not data:
                 self._loop.remove_reader(body.channel)
                 return
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """What has arrived: b'' once the other side is gone, None while there is nothing."""
+    try:
+        return channel.recv(RECEIVE_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def describe_end(status: int) -> JobError:

@@ -17,6 +17,7 @@ LINES: Final[dict[Name, tuple[int, str]]] = {
     "failed": (logging.ERROR, "{e.seconds:6.2f}s ! {e.ref} failed, {kind}: {failure}"),
     "retrying": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} retrying job in {e.delay_seconds:0.2f}s"),
     "handed_back": (logging.INFO, "{e.seconds:6.2f}s ↻ {e.ref} cancelled, will be run again"),
+    "no_process": (logging.WARNING, "{e.ref} waits {e.delay_seconds:0.2f}s: no process to be had, {failure}"),
     "cancelled": (logging.INFO, "{e.seconds:6.2f}s ⊘ {e.ref} aborted"),
     "cancelled_before_start": (logging.INFO, "{e.seconds:6.2f}s ⊘ {e.ref} aborted before start"),
     "expired": (logging.WARNING, "job {e.job_id} expired"),
@@ -25,6 +26,7 @@ LINES: Final[dict[Name, tuple[int, str]]] = {
     "tries_exceeded": (logging.WARNING, "{e.seconds:6.2f}s ! {e.ref} max retries {e.text} exceeded"),
     "stale": (logging.WARNING, "job {e.job_id}: its slot had been given away; what it did is not counted"),
     "result_unserialisable": (logging.WARNING, "error serializing result of {e.ref}"),
+    "wake_refused": (logging.WARNING, "the server refuses CLIENT TRACKING, jobs are found by polling: {e.text}"),
 }
 
 

@@ -17,11 +17,12 @@ from slotwise import wire
 from slotwise.attempt import Outcome
 from slotwise.errors import JobError
 from worker.events import Name
-from worker.runner import ZygoteDied
+from worker.runner import NoProcess, ZygoteDied
 
 RETRYABLE: Final = frozenset({"exception", "timeout", "crashed"})
 BACKOFF_SECONDS: Final = 1.0  # before the second attempt; doubled for each further one
 BACKOFF_MOST_SECONDS: Final = 300.0
+NO_PROCESS_SECONDS: Final = 1.0  # before a job waits again that could not be given a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Verdict:
     failure: BaseException | None = None
     error: JobError | None = None
     retry_in_seconds: float = 0.0
+    counted: bool = True  # as an attempt, where the outcome is `retry`
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ def judge(failure: BaseException, given: Circumstances) -> Verdict:
         return Verdict("release", "handed_back")
     if isinstance(failure, ZygoteDied):
         return Verdict("died", "handed_back")
+    if isinstance(failure, NoProcess):  # later, and whichever worker has one to spare
+        told = failure.with_traceback(None)
+        return Verdict("retry", "no_process", failure=told, retry_in_seconds=NO_PROCESS_SECONDS, counted=False)
     if given.retry_jobs and isinstance(failure, Retry):
         return Verdict("retry", "retrying", retry_in_seconds=(failure.defer_score or 0) / 1000)
     if given.retry_jobs and isinstance(failure, asyncio.CancelledError | RetryJob):

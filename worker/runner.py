@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from arq.worker import Retry
 
 from slotwise import wire
 from slotwise.errors import JobError
-from worker import frames
+from worker import frames, shortage
 from worker.link import Body, Link, ZygoteDied, describe_end
+from worker.shortage import NoProcess
 
-__all__ = ["Runner", "ZygoteDied"]
+__all__ = ["NoProcess", "Runner", "ZygoteDied"]
 
-FRAME_BYTES = 1 << 16  # that a message may have beyond the result itself
+FRAME_BYTES: Final = 1 << 16  # that a message may have beyond the result itself
+PAUSES: Final = (0.1, 0.2)  # seconds before another try for a process: a shortage often lasts for moments only
 
 
 class Runner:
@@ -55,14 +57,24 @@ class Runner:
     async def run(self, call: Mapping[str, Any]) -> wire.RawJson:
         """Run one call (see child.py) in a process of its own: its result, as JSON bytes.
 
-        Cancelling this kills the whole process tree first. Raises: JobError, Retry, ZygoteDied.
+        Cancelling this kills the whole process tree first. Raises: JobError, Retry, ZygoteDied; NoProcess when
+        the machine has none for it: then the body has not begun.
         """
         try:
             message = frames.pack(frames.CALL, wire.encode(call))
         except ValueError as error:
             raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
-        link = await self.start()
-        body = link.spawn()
+        for pause in PAUSES:
+            try:
+                return await self._run(message)
+            except NoProcess:
+                await asyncio.sleep(pause)
+        return await self._run(message)
+
+    async def _run(self, message: bytes) -> wire.RawJson:
+        with shortage.as_no_process():
+            link = await self.start()
+            body = link.spawn()
         cancelled = not await self._sent(link, body, message)
         while not body.ended.done():
             try:

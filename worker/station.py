@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from pydantic_core import to_json
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from slotwise.attempt import Cancels
+from slotwise.errors import text_of
 from slotwise.keys import ABORT, Keys
 from slotwise.lease import LeaseStore, blocking_twin
 from slotwise.store import Store
 from worker.bodies import Bodies
+from worker.events import Event
 from worker.exchange import Exchange
 from worker.function import AlgorithmFunction
 from worker.lease import Lease
@@ -40,7 +42,7 @@ class Station:
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
         self.runner = Runner(worker._modules, max_result_bytes=settings.max_result_bytes)
         self.lease = Lease(LeaseStore(twin, keys), settings.lease_seconds, worker, self.runner.extend)
-        self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change)
+        self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
 
@@ -94,6 +96,9 @@ class Station:
             "algorithms": to_json(sorted(self._worker.functions)).decode(),
         }
         await asyncio.to_thread(self.lease.enlist, incarnation, row)
+
+    def _wake_refused(self, error: ResponseError) -> None:
+        self._worker.emit(Event("wake_refused", text=text_of(error)))
 
     async def close(self, *, leave: bool) -> None:
         """End the jobs' processes first: only then may the slots that they hold be given away.

@@ -9,6 +9,7 @@ Started as `python -m worker.zygote CONTROL LIFELINE`, the modules to load on st
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -25,7 +26,7 @@ from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError
 from slotwise.settings import exit_with
-from worker import child, frames, kernel, registry
+from worker import child, frames, kernel, registry, shortage
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
@@ -49,7 +50,7 @@ class Zygote:
         self._lifeline = lifeline
         self._algorithms = algorithms
         self._unpacker = frames.Unpacker()
-        self._descriptors: deque[int] = deque()
+        self._descriptors: deque[int | None] = deque()
         self._bodies: dict[int, Body] = {}
         self._deadline = kernel.Deadline()
         self._deadline_at: float | None = None
@@ -59,9 +60,12 @@ class Zygote:
         """Fork and kill as told until the worker is gone; then end every job."""
         self._listen_to_signals()
         self._control.sendall(frames.pack(frames.READY))
+        poll = select.poll()  # select() knows no descriptor above 1023, and ours have the numbers they had
+        for descriptor in (self._control.fileno(), self._lifeline, self._wakeup):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            pause = SWEEP_SECONDS if self._ending() else None
-            readable, _, _ = select.select([self._control.fileno(), self._lifeline, self._wakeup], [], [], pause)
+            pause = SWEEP_SECONDS * 1000 if self._ending() else None
+            readable = {descriptor for descriptor, _ in poll.poll(pause)}
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
             if self._lifeline in readable and not self._take_deadline():
@@ -90,8 +94,9 @@ class Zygote:
         self._deadline.set(self._deadline_at if self._bodies else None)
 
     def _take_orders(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 64)
-        self._descriptors.extend(descriptors)
+        data, descriptors, flags, _ = socket.recv_fds(self._control, 1 << 16, 1)  # one with each order
+        # truncated: we had no number free for it, and the kernel has closed it
+        self._descriptors.extend([None] if flags & socket.MSG_CTRUNC else descriptors)
         for kind, body in self._unpacker.feed(data):
             key = body.decode()
             if kind == frames.SPAWN:
@@ -100,10 +105,19 @@ class Zygote:
                 self._kill(key)
         return bool(data)
 
-    def _spawn(self, key: str, descriptor: int) -> None:
+    def _spawn(self, key: str, descriptor: int | None) -> None:
+        if descriptor is None:
+            self._tell(frames.REFUSED, key=key, why=os.strerror(errno.EMFILE))
+            return
         zygote = os.getpid()
         self._deadline.set(self._deadline_at)  # before the fork: stopped in between, the body must not be immortal
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(descriptor)
+            self._arm()
+            self._tell(frames.REFUSED, key=key, why=str(error))
+            return
         if pid == 0:
             self._leave_behind()
             os.set_inheritable(descriptor, False)
@@ -117,7 +131,8 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         self._control.close()
         for descriptor in (self._lifeline, self._wakeup, self._wakeup_in, *self._descriptors):
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _kill(self, key: str) -> None:
         for body in self._bodies.values():
@@ -145,10 +160,11 @@ class Zygote:
         if ending and not self._sweep():
             for body in ending:
                 del self._bodies[body.pid]
-                self._control.sendall(
-                    frames.pack(frames.ENDED, wire.encode({"key": body.key, "status": body.status}))
-                )
+                self._tell(frames.ENDED, key=body.key, status=body.status)
             self._arm()
+
+    def _tell(self, kind: bytes, **what: Any) -> None:
+        self._control.sendall(frames.pack(kind, wire.encode(what)))
 
     def _ending(self) -> list[Body]:
         return [body for body in self._bodies.values() if body.status is not None]
@@ -174,6 +190,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     start = wire.decode(sys.stdin.buffer.read())
     sys.path[:] = start["path"]
+    shortage.set_open_files(start["open_files"])
     kernel.adopt_orphans()
     try:
         algorithms = registry.load(start["modules"])

@@ -10,7 +10,7 @@ from arq.worker import Retry, RetryJob
 
 from slotwise import JobError
 from worker.outcome import BACKOFF_MOST_SECONDS, Circumstances, backoff_seconds, judge
-from worker.runner import ZygoteDied
+from worker.runner import NoProcess, ZygoteDied
 
 PLAIN = Circumstances(
     attempt=1,
@@ -49,6 +49,9 @@ CANCELLED = asyncio.CancelledError()
         (CANCELLED, {"handed_back": True, "cancel_requested": True}, "cancelled", "cancelled"),
         (ZygoteDied("x"), {}, "died", None),
         (ZygoteDied("x"), {"cancel_requested": True}, "cancelled", "cancelled"),
+        (NoProcess("x"), {"attempt": 9}, "retry", None),
+        (NoProcess("x"), {"cancel_requested": True}, "cancelled", "cancelled"),
+        (NoProcess("x"), {"handed_back": True}, "release", None),
     ],
 )
 def test_judge(failure: BaseException, given: dict[str, object], outcome: str, error: str | None) -> None:

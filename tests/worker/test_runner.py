@@ -1,0 +1,197 @@
+"""The runner on a machine that runs out of what a job's process needs: nothing else may break."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.facts import wait_until
+from tests.fleet import Fleet, ended, job, submit
+from tests.worker.test_fleet import parent_of
+from worker import kernel, runner, shortage
+from worker.runner import NoProcess, Runner
+
+Start = Callable[..., Runner]
+FEW = 256
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    made: list[Runner] = []
+
+    def start(module: str = "tests.zoo") -> Runner:
+        made.append(Runner([module], max_result_bytes=1 << 20))
+        return made[-1]
+
+    yield start
+    for one in made:
+        await one.stop()
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """A process that may open few files, and could ask for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    shortage.raise_open_files.cache_clear()
+    shortage.set_open_files(FEW)
+    yield
+    shortage.set_open_files(soft)
+    shortage.raise_open_files.cache_clear()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second try for a process."""
+    monkeypatch.setattr(runner, "PAUSES", ())
+
+
+async def call(runner: Runner, algorithm: str, **params: int) -> bytes:
+    job = {"job_id": "x", "attempt": 1, "seconds": 60}
+    return await runner.run({"algorithm": algorithm, "args": [], "params": params, **job})
+
+
+async def zygote_of(runner: Runner) -> int:
+    before = kernel.children(os.getpid())
+    await runner.start()
+    (pid,) = kernel.children(os.getpid()) - before
+    return pid
+
+
+def grant(pid: int, what: int, most: int | None = None) -> None:
+    """Let `pid` have so much of `what`; None: as much as it may."""
+    hard = resource.prlimit(pid, what)[1]
+    resource.prlimit(pid, what, (hard if most is None else most, hard))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_more_jobs_than_the_limit_on_open_files_and_each_has_the_old_limit(
+    start: Start, few_files: None, at_once: None
+) -> None:
+    runner = start()
+    limits = await asyncio.gather(*(call(runner, "OpenFiles") for _ in range(FEW)))
+    assert {int(limit) for limit in limits} == {FEW}
+
+
+async def test_a_zygote_that_is_started_when_a_thousand_files_are_open(start: Start) -> None:
+    shortage.raise_open_files()
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert await asyncio.wait_for(call(start(), "Add", a=1, b=2), 20) == b"3"
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+async def test_a_zygote_that_cannot_fork_says_so_and_lives(start: Start, at_once: None) -> None:
+    runner = start("tests.worker.cramped")
+    zygote = await zygote_of(runner)
+    for _ in range(3):
+        with pytest.raises(NoProcess, match=os.strerror(errno.EAGAIN)):
+            await call(runner, "Twice", number=1)
+    os.kill(zygote, signal.SIGUSR1)
+    assert await call(runner, "Twice", number=21) == b"42"
+    assert zygote in kernel.children(os.getpid())
+
+
+async def test_a_shortage_of_a_moment_is_not_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = start("tests.worker.cramped")
+    zygote = await zygote_of(runner)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def relieve(seconds: float) -> None:
+        pauses.append(seconds)
+        os.kill(zygote, signal.SIGUSR1)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", relieve)
+    assert await call(runner, "Twice", number=21) == b"42"
+    assert len(pauses) == 1
+
+
+async def test_a_descriptor_lost_on_its_way_is_no_other_jobs(start: Start, at_once: None) -> None:
+    runner = start()
+    zygote = await zygote_of(runner)
+    grant(zygote, resource.RLIMIT_NOFILE, 4)
+    answers = await asyncio.gather(
+        *(call(runner, "Add", a=number, b=0) for number in range(20)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {NoProcess}
+    grant(zygote, resource.RLIMIT_NOFILE)
+    answers = await asyncio.gather(*(call(runner, "Add", a=number, b=0) for number in range(20)))
+    assert [int(answer) for answer in answers] == list(range(20))
+
+
+async def test_a_worker_without_a_free_descriptor(start: Start, at_once: None) -> None:
+    runner = start()
+    await runner.start()
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    before = open_files()
+    shortage.set_open_files(3)
+    try:
+        with pytest.raises(NoProcess, match=os.strerror(errno.EMFILE)):
+            await call(runner, "Add", a=1, b=2)
+    finally:
+        shortage.set_open_files(soft)
+    assert open_files() == before
+    assert await call(runner, "Add", a=1, b=2) == b"3"
+
+
+async def test_a_zygote_that_cannot_be_started(
+    start: Start, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = start()
+    before = open_files()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", _no_room)
+        with pytest.raises(NoProcess):
+            await call(runner, "Add", a=1, b=2)
+    assert open_files() == before
+    assert await call(runner, "Add", a=1, b=2) == b"3"
+
+
+def _no_room(*_: object, **__: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+async def test_an_order_that_the_kernel_has_no_room_for_is_sent_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, refusals = socket.send_fds, [errno.ETOOMANYREFS, errno.ENOBUFS]
+
+    def hesitant(*args: Any) -> int:
+        if refusals:
+            raise OSError(refusals.pop(), "no room")
+        return send(*args)
+
+    monkeypatch.setattr(socket, "send_fds", hesitant)
+    assert await asyncio.wait_for(call(start(), "Add", a=1, b=2), 20) == b"3"
+    assert not refusals
+
+
+def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(fleet: Fleet) -> None:
+    front = fleet.front()
+    worker = fleet.worker()
+    [zygote] = [pid for pid in fleet.strays() if parent_of(pid) == worker.popen.pid]
+    grant(zygote, resource.RLIMIT_NOFILE, 4)
+    job_id = submit(front, "Add", a=1, b=2)
+    wait_until(lambda: worker.said().count("no process to be had") == 2, what="it has been put off twice")
+    assert job(front, job_id)["status"] in ("pending", "running")
+    grant(zygote, resource.RLIMIT_NOFILE)
+    found = ended(front, job_id)
+    assert (found["status"], found["result"], found["attempt"]) == ("completed", 3, 1)
+    assert "Traceback" not in worker.said()
