@@ -58,7 +58,7 @@ def create_app(settings: Settings, url: str) -> Starlette:
 async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     """What the endpoints share, with the observer of leases running beside it."""
     store = await Store.connect(url)
-    observer = Observer(url)
+    observer = Observer(url, keep_seconds=settings.keep_results)
     observer.start()
     configuring = asyncio.create_task(_configure(store, settings), name="configure")
     try:

@@ -32,5 +32,9 @@ def identity(headers: Headers, asked: JobRequest) -> tuple[str, str]:
 
 
 def _fingerprint(asked: JobRequest) -> str:
-    """SHA-256 of the request as understood: spelling, order and defaults left out make no difference."""
-    return hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of the request as understood: spelling, order and defaults left out make no difference.
+
+    Nor does a field that a later release adds: a request sent again over an upgrade is the same request.
+    """
+    told = asked.model_dump(exclude_defaults=True)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

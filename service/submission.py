@@ -42,6 +42,7 @@ class JobRequest(BaseModel):
     max_attempts: int | None = Field(None, ge=1, le=100)
     run_at: Annotated[int | None, BeforeValidator(_instant_ms)] = None
     delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
+    expires_in: float | None = Field(None, gt=0, le=100 * YEAR_SECONDS)
     keep_result: float | None = Field(None, ge=1, le=YEAR_SECONDS)
     labels: dict[
         Annotated[str, StringConstraints(min_length=1, max_length=64)],
@@ -51,12 +52,20 @@ class JobRequest(BaseModel):
     def submission(
         self, job_id: str, fingerprint: str, *, now_ms: int, declared: Mapping[str, Any], settings: Settings
     ) -> Submission:
-        """The job for the store: as asked for, else as the algorithm declared, else as the service is set."""
+        """The job for the store: as asked for, else as the algorithm declared, else as the service is set.
+
+        Raises: SlotwiseError `invalid-request`.
+        """
+        due_ms = self._due_ms(now_ms)
+        start_within_ms = None if self.expires_in is None else max(1, round(self.expires_in * 1000))
+        if due_ms is not None and start_within_ms is not None and due_ms >= now_ms + start_within_ms:
+            raise invalid("The job is not valid.", {"#/expires_in": "would be over before the job is due"})
         return Submission(
             id=job_id,
             algorithm=self.algorithm,
             params=self.params,
-            due_ms=self._due_ms(now_ms),
+            due_ms=due_ms,
+            start_within_ms=start_within_ms,
             priority=self.priority,
             head_start_ms=round(self.priority * settings.priority_head_start * 1000),
             timeout=self.timeout or declared["timeout"] or settings.job_timeout,

@@ -38,6 +38,7 @@ class Move(StrEnum):
     RELEASE = "release"  # handed back by a drain or an outage: the attempt does not count
     REAP = "reap"  # its worker died
     CANCEL = "cancel"
+    EXPIRE = "expire"  # it had to start by now, and has not
 
 
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
@@ -46,6 +47,7 @@ TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 MOVES: Final[dict[tuple[State, Move], State]] = {
     (State.PENDING, Move.CLAIM): State.RUNNING,
     (State.PENDING, Move.CANCEL): State.CANCELLED,
+    (State.PENDING, Move.EXPIRE): State.FAILED,  # unless it has run before
     (State.RUNNING, Move.COMPLETE): State.COMPLETED,
     (State.RUNNING, Move.FAIL): State.FAILED,
     (State.RUNNING, Move.STOP): State.CANCELLED,
@@ -66,6 +68,7 @@ class Submission:
     due_ms: int | None = None
     priority: int = 0
     head_start_ms: int = 0
+    start_within_ms: int | None = None  # of its submit; not started by then it is `expired`
     timeout: float | None = None  # seconds
     max_attempts: int | None = None
     keep_result: float | None = None  # seconds

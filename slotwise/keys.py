@@ -4,8 +4,8 @@ arq's own keys mean here what they mean in arq. Ours live under `slotwise:`; tho
 fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
-    the queue · the payload and record of a job that has not ended · running · promote · leases, worker:*,
-    held:* (a row a live worker) · suspects · cap · audit (bounded) · catalogue (a row an algorithm) ·
+    the queue · the payload and record of a job that has not ended · running · promote · unstarted · suspects ·
+    leases, worker:*, held:* (a row a live worker) · cap · audit (bounded) · catalogue (a row an algorithm) ·
     arq:abort (requests of the last week)
 """
 
@@ -54,6 +54,11 @@ class Keys:
     def promote(self) -> str:
         """zset id -> due ms, of scheduled jobs that get a head start when they fall due."""
         return self.prefix + "promote"
+
+    @cached_property
+    def unstarted(self) -> str:
+        """zset id -> ms by which the job must have started, of those that have to."""
+        return self.prefix + "unstarted"
 
     @cached_property
     def suspects(self) -> str:

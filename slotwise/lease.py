@@ -14,15 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from pydantic_core import to_json
 from redis import Redis
 from redis.asyncio import ConnectionPool, SSLConnection
 from redis.exceptions import RedisError
 
 from slotwise import scripts
-from slotwise.keys import PER_JOB, Keys
+from slotwise.errors import JobError
+from slotwise.keys import ABORT, PER_JOB, Keys
 
 _ADDRESS: Final = frozenset({"host", "port", "db", "username", "password", "path"})
 _LEASE: Final = re.compile("[0-9]{1,15} [0-9]{1,12}")
+EXPIRE_AT_ONCE: Final = 100  # jobs in one call
 LOOK_SECONDS: Final = 0.5  # between two looks, for a lease of 10 s and longer
 
 
@@ -76,6 +79,18 @@ class LeaseStore:
         """Take the slots of a dead worker back: how many; None when its lease has moved since it was `seen`."""
         reply = scripts.REAP.run_blocking(self._redis, self._lease_keys(incarnation), [incarnation, seen])
         return int(reply[1]) if reply[0] == b"ok" else None
+
+    def expire(self, keep_ms: int) -> int:
+        """End jobs that had to start by now and have not: how many. They are kept for `keep_ms`."""
+        keys = self._keys
+        error = JobError("expired", "the job had not started when its time to do so (expires_in) was over")
+        return int(
+            scripts.EXPIRE.run_blocking(
+                self._redis,
+                [keys.queue, keys.promote, keys.unstarted, ABORT, *PER_JOB],
+                ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
+            )
+        )
 
     def close(self) -> None:
         self._redis.close()
@@ -137,8 +152,8 @@ def look_seconds(leases: Mapping[str, str]) -> float:
     return min([LOOK_SECONDS, *(length_seconds(lease) / 20 for lease in leases.values())])
 
 
-def observe(store: LeaseStore, watch: Watch) -> float:
-    """Look once, and reap the dead: the seconds until the next look. Raises: redis.RedisError."""
+def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
+    """Look once; reap the dead and end the expired: the seconds until the next look. Raises: redis.RedisError."""
     began = time.monotonic()
     try:
         leases = store.leases()
@@ -147,16 +162,20 @@ def observe(store: LeaseStore, watch: Watch) -> float:
         raise
     for incarnation, lease in watch.look(leases, began, time.monotonic()):
         store.reap(incarnation, lease)
+    store.expire(keep_ms)
     return look_seconds(leases)
 
 
 class Observer:
     """A thread that watches the leases of a fleet: every front end runs one, and every worker does the same."""
 
-    def __init__(self, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> None:
+    def __init__(
+        self, url: str, keys: Keys | None = None, *, keep_seconds: float, timeout_seconds: float = 2.0
+    ) -> None:
         redis = Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
         self._redis = redis
         self._store = LeaseStore(redis, keys or Keys())
+        self._keep_ms = round(keep_seconds * 1000)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-observer", daemon=True)
 
@@ -174,6 +193,6 @@ class Observer:
         pause = LOOK_SECONDS
         while not self._stop.wait(pause):
             try:
-                pause = observe(self._store, watch)
+                pause = observe(self._store, watch, keep_ms=self._keep_ms)
             except (RedisError, OSError):
                 pause = LOOK_SECONDS

@@ -37,7 +37,8 @@ def submit_args(job: Submission) -> list[str | bytes | int | float]:
         fields["labels"] = to_json(job.labels)
     due = "" if job.due_ms is None else job.due_ms
     flat = [part for pair in fields.items() for part in pair]
-    return [job.id, payload, due, job.head_start_ms, job.fingerprint, len(fields), *flat]
+    within = "" if job.start_within_ms is None else job.start_within_ms
+    return [job.id, payload, due, job.head_start_ms, job.fingerprint, within, len(fields), *flat]
 
 
 def as_queued(job: Submission, now_ms: int) -> Job:

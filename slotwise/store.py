@@ -84,10 +84,9 @@ class Store:
         args: list[scripts.Arg] = ["", max_pending, len(jobs)]
         for job in jobs:
             args += submit_args(job)
+        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, self.keys.unstarted)
         with reachable():
-            reply = await scripts.SUBMIT.run(
-                self.redis, self._job_keys(self.keys.queue, self.keys.running, self.keys.promote), args
-            )
+            reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
             raise SlotwiseError(
                 "queue-full", f"{max_pending} jobs wait already: try again later", retry_after_seconds=5
@@ -203,7 +202,16 @@ class Store:
         keys = self.keys
         held, worker = keys.held(claim.incarnation), keys.worker(claim.incarnation)
         return self._job_keys(
-            keys.queue, keys.running, keys.promote, keys.cap, keys.leases, worker, held, ABORT, keys.suspects
+            keys.queue,
+            keys.running,
+            keys.promote,
+            keys.cap,
+            keys.leases,
+            worker,
+            held,
+            ABORT,
+            keys.suspects,
+            keys.unstarted,
         ), [
             claim.incarnation,
             claim.number,

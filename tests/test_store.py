@@ -16,6 +16,7 @@ from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
 from slotwise.lease import LeaseStore
 from slotwise.store import Store
+from tests.facts import wait_for
 
 KEEP_MS = 60_000
 
@@ -455,6 +456,34 @@ async def test_a_stock_job_is_seen_before_and_after_its_claim(store: Store, hand
     assert (await seen(store, "stock:1")).algorithm == "Add"
 
 
+async def test_a_job_that_did_not_start_in_time_is_expired(store: Store, hand: Any) -> None:
+    job_id, other = await submitted(store, 2, start_within_ms=1)
+    await wait_for(lambda: past(store, job_id), what="its time is over")
+    worker = hand()
+    assert (await worker.claim(5)).grants == (), "it was started all the same"
+    assert worker.leases.expire(KEEP_MS) == 2
+    job = await seen(store, job_id)
+    assert (job.state, job.error["type"]) == (State.FAILED, "expired")
+    assert wire.deserialize(await store.redis.get(RESULT + other))["s"] is False
+    assert await store.redis.zcard(store.keys.queue) == 0
+    assert await store.redis.zcard(store.keys.unstarted) == 0
+
+
+async def test_a_job_that_started_in_time_does_not_expire_when_it_is_handed_back(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store, start_within_ms=200)
+    worker = hand()
+    await worker.finish(await worker.claim_one(), "release")
+    await wait_for(lambda: past(store, job_id), what="its time is over")
+    assert worker.leases.expire(KEEP_MS) == 0
+    assert (await worker.claim_one()).id == job_id
+    await store.cancel(job_id, keep_ms=KEEP_MS)
+
+
+async def past(store: Store, job_id: str) -> bool:
+    seconds, micros = await store.redis.time()
+    return seconds * 1000 + micros / 1000 > int(await store.redis.hget(RECORD + job_id, "expires")) + 1
+
+
 async def _in_state(store: Store, worker: Hand, state: State) -> Grant:
     """A fresh job brought into `state`; its grant where it has or had one."""
     (job_id,) = await submitted(store)
@@ -487,6 +516,10 @@ async def test_every_pair_of_state_and_move(store: Store, hand: Any, state: Stat
         assert bool(grants) is (after is State.RUNNING and state is State.PENDING)
     elif move is Move.CANCEL:
         await store.cancel(grant.id, keep_ms=KEEP_MS)
+    elif move is Move.EXPIRE:
+        await store.redis.hset(RECORD + grant.id, "expires", "1")
+        await store.redis.zadd(store.keys.unstarted, {grant.id: 1})
+        worker.leases.expire(KEEP_MS)
     elif move is Move.REAP:
         worker.leases.reap(worker.incarnation, "0 10000")
     else:

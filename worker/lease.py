@@ -47,10 +47,16 @@ class Lease:
     """One worker's lease, over all its incarnations."""
 
     def __init__(
-        self, store: LeaseStore, length_seconds: float, holder: Holder, on_extended: Callable[[float], None]
+        self,
+        store: LeaseStore,
+        length_seconds: float,
+        keep_seconds: float,
+        holder: Holder,
+        on_extended: Callable[[float], None],
     ) -> None:
         self._store = store
         self._length = length_seconds
+        self._keep_ms = round(keep_seconds * 1000)  # of a job that expired
         self._holder = holder
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -143,7 +149,7 @@ class Lease:
             watch.forget()
             return look_seconds({})
         try:
-            return observe(self._store, watch)
+            return observe(self._store, watch, keep_ms=self._keep_ms)
         except (RedisError, OSError):
             return look_seconds({})
 

@@ -41,7 +41,9 @@ class Station:
         self.store = Store(worker.pool, keys)
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
         self.runner = Runner(worker._modules, max_result_bytes=settings.max_result_bytes)
-        self.lease = Lease(LeaseStore(twin, keys), settings.lease_seconds, worker, self.runner.extend)
+        self.lease = Lease(
+            LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
+        )
         self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()

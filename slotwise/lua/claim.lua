@@ -4,7 +4,7 @@
 -- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
 --
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects
---       10.. record, payload, in-progress, retry, result prefixes
+--       10 unstarted  11.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -17,9 +17,9 @@
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
 -- was lost) grants nothing new and returns what it granted, as far as it is still held.
-local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
 local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
@@ -46,13 +46,14 @@ end
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result')
+    'max_attempts', 'keep_result', 'expires', 'started')
   if r.err or (r[1] and r[1] ~= state) then
     redis.call('DEL', RECORD .. id)
     r = {}
   end
   return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
-    cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or ''}
+    cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
+    expires = r[9], started = r[10]}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -140,6 +141,13 @@ local function admit(id, score, payload, asked_at, alone)
     redis.call('ZADD', SUSPECTS, now, id)
     put_aside = true
     return
+  end
+  if r.expires then
+    if tonumber(r.expires) <= now and not r.started then  -- `expire` ends it
+      place(id, HIDDEN)
+      return
+    end
+    redis.call('ZREM', UNSTARTED, id)
   end
   local stock = not r.state
   if stock then  -- a stock client's job: its record begins here, and its payload may expire no more

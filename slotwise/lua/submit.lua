@@ -1,14 +1,16 @@
 #!lua
 -- submit: put jobs into the queue, all of them or none; a job whose id is there already is left as it is.
 --
--- KEYS  1 queue  2 running  3 promote  4.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
---       id, payload, due ms ('' = now), head start ms, fingerprint, number of record fields, field, value, …
+--       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
+--       number of record fields, field, value, …
 -- returns  {'ok', now, {'new'|'replayed'|'conflict', …}} or {'full', now}
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too.
-local QUEUE, RUNNING, PROMOTE, RECORD, PAYLOAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, RECORD, PAYLOAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local FIXED = 7  -- arguments of a job before its fields
 local now, exact = tonumber(ARGV[1]), tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -20,7 +22,7 @@ local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
 local outcomes, fresh, at = {}, {}, 4
 for i = 1, count do
-  local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 5])
+  local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 6])
   local known = redis.call('HMGET', RECORD .. id, 'state', 'fingerprint')
   if not known[1] then
     outcomes[i] = 'new'
@@ -30,7 +32,7 @@ for i = 1, count do
   else
     outcomes[i] = known[2] == fingerprint and 'replayed' or 'conflict'
   end
-  at = at + 6 + 2 * fields
+  at = at + FIXED + 2 * fields
 end
 if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
   return {'full', now}
@@ -38,18 +40,22 @@ end
 
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local fields = tonumber(ARGV[at + 5])
+  local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
   local later = due and due > now
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
   local score = later and due or exact - (#fresh - i) / 1000 - head_start
   redis.call('SET', PAYLOAD .. id, payload)
   redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or now, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
-    unpack(ARGV, at + 6, at + 5 + 2 * fields))
+    unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
   redis.call('ZADD', QUEUE, score, id)
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
     redis.call('HSET', RECORD .. id, 'head_start', head_start)
+  end
+  if start_within then
+    redis.call('ZADD', UNSTARTED, now + start_within, id)
+    redis.call('HSET', RECORD .. id, 'expires', now + start_within)
   end
 end
 return {'ok', now, outcomes}

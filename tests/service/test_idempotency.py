@@ -15,7 +15,7 @@ KEY = Headers({"Idempotency-Key": "order 17"})
 def test_a_key_is_the_same_id_for_ever() -> None:
     job_id, fingerprint = identity(KEY, job_request(REST))
     assert job_id == "02bb9540d38ec356dd183d9442df778d"
-    assert fingerprint == "8cbcdc3132b3fe3935f8c68628cb37e8195838148b791d65b57a9b5f1831fa08"
+    assert fingerprint == "81ab2b83fe26b5dbcca409e07021ed2980431b5649397a86150c0f8ffb66291f"
 
 
 def test_without_a_key_each_job_has_its_own_id() -> None:
