@@ -14,6 +14,7 @@ from service.problems import invalid
 from service.submission import JobRequest
 
 HEADER: Final = "idempotency-key"
+ADDED_LATER: Final = frozenset({"memory_mb", "cpu_seconds"})  # left out, they leave the fingerprints of before
 _KEY: Final = re.compile(r"[ -~]{1,255}")
 _PREFIX: Final = b"slotwise idempotency key 1\0"  # so that no other hash of a client's text is a job's id
 
@@ -33,4 +34,7 @@ def identity(headers: Headers, asked: JobRequest) -> tuple[str, str]:
 
 def _fingerprint(asked: JobRequest) -> str:
     """SHA-256 of the request as understood: spelling, order and defaults left out make no difference."""
-    return hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True).encode()).hexdigest()
+    fields = {
+        name: value for name, value in asked.model_dump().items() if not (name in ADDED_LATER and value is None)
+    }
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from slotwise.limits import NO_LIMITS, Limits
+
 
 class State(StrEnum):
     PENDING = "pending"
@@ -68,6 +70,7 @@ class Submission:
     head_start_ms: int = 0
     timeout: float | None = None  # seconds
     max_attempts: int | None = None
+    limits: Limits = NO_LIMITS
     keep_result: float | None = None  # seconds
     labels: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""  # of the request, where an idempotency key made the id
