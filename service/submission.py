@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from service.problems import invalid, pointer
 from slotwise.job import Submission
+from slotwise.limits import LEAST_MEMORY_MB, MOST_CPU_SECONDS, MOST_MEMORY_MB, Limits
 from slotwise.settings import Settings
 
 YEAR_SECONDS: Final = 31_536_000
@@ -40,6 +41,8 @@ class JobRequest(BaseModel):
     priority: int = Field(0, ge=0, le=9)
     timeout: float | None = Field(None, gt=0, le=YEAR_SECONDS)
     max_attempts: int | None = Field(None, ge=1, le=100)
+    memory_mb: int | None = Field(None, ge=LEAST_MEMORY_MB, le=MOST_MEMORY_MB)
+    cpu_seconds: float | None = Field(None, gt=0, le=MOST_CPU_SECONDS)
     run_at: Annotated[int | None, BeforeValidator(_instant_ms)] = None
     delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
     expires_in: float | None = Field(None, gt=0, le=100 * YEAR_SECONDS)
@@ -54,7 +57,8 @@ class JobRequest(BaseModel):
     ) -> Submission:
         """The job for the store: as asked for, else as the algorithm declared, else as the service is set.
 
-        Raises: SlotwiseError `invalid-request`.
+        Raises: SlotwiseError `invalid-request` for limits beyond what the algorithm declared, or a time to start
+        that would be over before the job is due.
         """
         due_ms = self._due_ms(now_ms)
         start_within_ms = None if self.expires_in is None else max(1, round(self.expires_in * 1000))
@@ -70,10 +74,27 @@ class JobRequest(BaseModel):
             head_start_ms=round(self.priority * settings.priority_head_start * 1000),
             timeout=self.timeout or declared["timeout"] or settings.job_timeout,
             max_attempts=self.max_attempts or declared["max_attempts"] or settings.max_attempts,
+            limits=self._limits(declared),
             keep_result=self.keep_result,
             labels=self.labels,
             fingerprint=fingerprint,
         )
+
+    def _limits(self, declared: Mapping[str, Any]) -> Limits:
+        asked, most = Limits(self.memory_mb, self.cpu_seconds), Limits.of(declared)
+        rows = {}
+        for name, value in asked.as_dict().items():
+            maximum = most.as_dict().get(name, value)
+            if declared["executor"] != "process":
+                rows[pointer(name)] = (
+                    f"must be left out: {self.algorithm} runs inside the worker ({declared['executor']}), and "
+                    "only a process of its own can be limited"
+                )
+            elif value > maximum:
+                rows[pointer(name)] = f"must be at most {maximum}, the maximum that {self.algorithm} declares"
+        if rows:
+            raise invalid("The job is not valid.", rows)
+        return most.tightened_by(asked)
 
     def _due_ms(self, now_ms: int) -> int | None:
         """None, at once, also for a time that has passed: an old date must not overtake those who wait."""

@@ -18,6 +18,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_json
 
 from slotwise.errors import JobError, SlotwiseError
+from slotwise.limits import Limits
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +51,20 @@ class Algorithm(Generic[P, R]):
     version: str = "1"
     timeout: float | None = None
     max_attempts: int | None = None
+    memory_mb: int | None = None
+    cpu_seconds: float | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises: SlotwiseError `invalid-algorithms` for limits that cannot be."""
+        faults = list(self.limits.faults())
+        if self.limits.as_dict() and self.executor != "process":
+            faults = [
+                f"{' and '.join(self.limits.as_dict())} can limit a process of its own only, and an async "
+                "function runs on the worker's event loop: make it a plain `def`, or leave the limit out"
+            ]
+        if faults:
+            raise self._unusable("; ".join(faults))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -59,6 +73,11 @@ class Algorithm(Generic[P, R]):
     def executor(self) -> Executor:
         """`loop` for an async function; `process`, a child of its own, for every other."""
         return "loop" if inspect.iscoroutinefunction(self.function) else "process"
+
+    @property
+    def limits(self) -> Limits:
+        """The most that a job may use; a request may tighten it."""
+        return Limits(self.memory_mb, self.cpu_seconds)
 
     @property
     def description(self) -> str:
@@ -139,6 +158,8 @@ class Algorithm(Generic[P, R]):
             "executor": self.executor,
             "timeout": self.timeout,
             "max_attempts": self.max_attempts,
+            "memory_mb": self.memory_mb,
+            "cpu_seconds": self.cpu_seconds,
             "parameters": self.parameters.model_json_schema(),
             "result": self._result_schema(),
             "example": dict(self.example),
@@ -166,6 +187,8 @@ def algorithm(
     version: str = "1",
     timeout: float | None = None,
     max_attempts: int | None = None,
+    memory_mb: int | None = None,
+    cpu_seconds: float | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[P, R]], Algorithm[P, R]]: ...
 
@@ -178,6 +201,8 @@ def algorithm(
     version: str = "1",
     timeout: float | None = None,
     max_attempts: int | None = None,
+    memory_mb: int | None = None,
+    cpu_seconds: float | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Algorithm[P, R] | Callable[[Callable[P, R]], Algorithm[P, R]]:
     """Make a function an algorithm that jobs can name.
@@ -189,7 +214,17 @@ def algorithm(
         version: free text, shown in the catalogue.
         timeout: seconds a job may run; the service's JOB_TIMEOUT when left out.
         max_attempts: attempts before an exception, a timeout or a crash is final; MAX_ATTEMPTS when left out.
+        memory_mb: MB of 2^20 bytes that a job may allocate on top of what its process begins with (the
+            interpreter and the modules that are loaded already), at least 16. Private memory counts, touched or
+            not, 8 MB for the stack of each thread included; shared memory and mapped files do not.
+        cpu_seconds: CPU time that a job may use, fractions too, its threads together.
         example: parameters that work, shown in the catalogue.
+
+    `memory_mb` and `cpu_seconds` bind each process: one that the body starts inherits the limit on memory, and on
+    CPU time rounded up to a second, and counts by itself. Beyond them a job fails with `memory_limit` or
+    `cpu_limit`, and is not tried again. A request may tighten them. No memory limit is enforced on macOS.
+
+    Raises: SlotwiseError `invalid-algorithms` for limits that cannot be, as any on an `async def`.
     """
 
     def decorate(target: Callable[P, R]) -> Algorithm[P, R]:
@@ -199,6 +234,8 @@ def algorithm(
             version=version,
             timeout=timeout,
             max_attempts=max_attempts,
+            memory_mb=memory_mb,
+            cpu_seconds=cpu_seconds,
             example=example or {},
         )
 

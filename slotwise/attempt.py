@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from slotwise.limits import NO_LIMITS, Limits
+
 Outcome = Literal["completed", "failed", "cancelled", "retry", "release", "died"]
 Notice = Literal["", "expired", "abort", "lost"]
 # Whose requests to cancel count: those made over HTTP, or a stock client's aborts as well.
@@ -25,6 +27,7 @@ class Grant:
     timeout: float | None
     max_attempts: int | None
     keep_result: float | None
+    limits: Limits = NO_LIMITS
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Grant:
@@ -39,6 +42,7 @@ class Grant:
             timeout=_number(reply[6]),
             max_attempts=int(reply[7]) if reply[7] else None,
             keep_result=_number(reply[8]),
+            limits=Limits(int(reply[9]) if reply[9] else None, _number(reply[10])),
         )
 
 

@@ -31,6 +31,8 @@ Code = Literal[
 ErrorType = Literal[
     "exception",
     "timeout",
+    "memory_limit",
+    "cpu_limit",
     "crashed",
     "lost",
     "bad_result",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from slotwise.limits import NO_LIMITS, Limits
+
 
 class State(StrEnum):
     PENDING = "pending"
@@ -71,6 +73,7 @@ class Submission:
     start_within_ms: int | None = None  # of its submit; not started by then it is `expired`
     timeout: float | None = None  # seconds
     max_attempts: int | None = None
+    limits: Limits = NO_LIMITS
     keep_result: float | None = None  # seconds
     labels: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""  # of the request, where an idempotency key made the id

@@ -31,6 +31,7 @@ def submit_args(job: Submission) -> list[str | bytes | int | float]:
         fields["timeout"] = job.timeout
     if job.max_attempts is not None:
         fields["max_attempts"] = job.max_attempts
+    fields |= job.limits.as_dict()
     if job.keep_result is not None:
         fields["keep_result"] = job.keep_result
     if job.labels:

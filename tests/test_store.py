@@ -15,6 +15,7 @@ from slotwise.errors import SlotwiseError
 from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
 from slotwise.lease import LeaseStore
+from slotwise.limits import Limits
 from slotwise.store import Store
 from tests.facts import wait_for
 
@@ -106,7 +107,7 @@ async def seen(store: Store, job_id: str) -> Job:
 
 async def test_a_job_from_submit_to_result(store: Store, hand: Any) -> None:
     worker = hand()
-    (job_id,) = await submitted(store, priority=2, labels={"team": "a"}, timeout=5.0)
+    (job_id,) = await submitted(store, priority=2, labels={"team": "a"}, timeout=5.0, limits=Limits(64, 0.5))
     job = await seen(store, job_id)
     assert (job.state, job.algorithm, job.params, job.labels) == (
         State.PENDING,
@@ -116,7 +117,7 @@ async def test_a_job_from_submit_to_result(store: Store, hand: Any) -> None:
     )
 
     grant = await worker.claim_one()
-    assert (grant.id, grant.attempt, grant.timeout) == (job_id, 1, 5.0)
+    assert (grant.id, grant.attempt, grant.timeout, grant.limits) == (job_id, 1, 5.0, Limits(64, 0.5))
     assert (await store.slots()).running == 1
     assert (await seen(store, job_id)).state is State.RUNNING
 

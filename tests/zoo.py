@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -212,3 +214,58 @@ def Environment() -> list[str]:
 def OpenFiles() -> int:
     """How many files it may open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+@algorithm
+def Allocate(mb: int, each: int = 1 << 20) -> int:
+    """Holds so much memory, by pieces of `each` bytes, and gives it back."""
+    held = [bytearray(each) for _ in range((mb << 20) // each)]
+    return len(held)
+
+
+@algorithm(memory_mb=256, cpu_seconds=60, max_attempts=3)
+def AllocateBounded(mb: int) -> int:
+    return len(bytearray(mb << 20)) >> 20
+
+
+@algorithm
+def AllocateInC(mb: int, heed: bool = True) -> int:
+    """By malloc(3): looks at what it got (`heed`), or writes there whatever it got."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    for _ in range(mb):
+        piece = libc.malloc(ctypes.c_size_t(1 << 20))
+        if heed and piece is None:
+            raise MemoryError("malloc")
+        ctypes.memset(piece, 1, 1 << 20)
+    return mb
+
+
+@algorithm
+def MapPrivate(mb: int) -> int:
+    with mmap.mmap(-1, mb << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as mapped:
+        return len(mapped) >> 20
+
+
+@algorithm
+def SpinStubbornly(seconds: float, heed: bool = False) -> str:
+    """Burns CPU; ignores SIGXCPU, or (`heed`) stops at it and returns as if nothing had been."""
+
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    signal.signal(signal.SIGXCPU, stop if heed else signal.SIG_IGN)
+    end = time.process_time() + seconds
+    try:
+        while time.process_time() < end:
+            pass
+    except InterruptedError:
+        return "heeded"
+    return "done"
+
+
+@algorithm
+def SoftLimits() -> list[int]:
+    return [
+        resource.getrlimit(what)[0] for what in (resource.RLIMIT_CORE, resource.RLIMIT_DATA, resource.RLIMIT_CPU)
+    ]

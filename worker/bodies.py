@@ -24,7 +24,7 @@ class Bodies:
         params: Mapping[str, Any],
         job: Mapping[str, Any],
     ) -> Any:
-        """The result of one call; `job` is {job_id, attempt, seconds}. Raises: what the body raised."""
+        """The result of one call; `job` is {job_id, attempt, seconds} and limits. Raises: what the body raised."""
         if algorithm.executor == "process":
             return await self._runner.run({"algorithm": algorithm.name, "args": args, "params": params, **job})
         return await self.run_coroutine(algorithm.call(args, params, job))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -20,7 +21,9 @@ from arq.worker import Retry
 from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.errors import MAX_DETAIL_CHARS, JobError, text_of
+from slotwise.limits import Limits
 from worker import frames, kernel
+from worker.bounds import Bounds
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a fault outside of the body
 
@@ -32,7 +35,7 @@ def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[
         kernel.adopt_orphans()  # its descendants stay below it, so that they are found and killed with it
         _become_plain()
         call = _receive(channel)
-        channel.sendall(frames.pack(*_answer(call, algorithms)))
+        channel.sendall(_answer(call, algorithms))
         _flush()
     except BrokenPipeError:
         os._exit(0)  # the worker is gone: nobody is there to hear
@@ -43,7 +46,8 @@ def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[
 
 
 def _become_plain() -> None:
-    """Signals, input and randomness as a freshly started program has them."""
+    """Signals, input and randomness as a freshly started program has them; no core dumps."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -61,22 +65,43 @@ def _receive(channel: socket.socket) -> dict[str, Any]:
     os._exit(0)  # the worker hung up before it said what to run
 
 
-def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]]) -> tuple[bytes, bytes]:
+def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]]) -> bytes:
     """The one message that tells what became of the call."""
+    bounds = Bounds(Limits.of(call))
+    bounds.impose()
     try:
         result = algorithms[call["algorithm"]].call(call["args"], call["params"], call)
-    except Retry as retry:
-        return frames.AGAIN, wire.encode((retry.defer_score or 0) / 1000)
-    except JobError as error:
-        return frames.FAILURE, wire.encode(error.as_dict())
-    except SystemExit as end:
-        return frames.FAILURE, wire.encode(exited(end).as_dict())
+        bounds.body_ended()
     except BaseException as error:  # whatever a body raises is its outcome, KeyboardInterrupt too
-        return frames.FAILURE, wire.encode(described(error).as_dict())
+        bounds.body_ended()
+        message = _failed(error, bounds)
+    else:
+        message = _returned(result, bounds)
+    overspent = bounds.overspent()
+    return message if overspent is None else _failure(overspent)
+
+
+def _returned(result: Any, bounds: Bounds) -> bytes:
     try:
-        return frames.RESULT, wire.encode(result)
+        return frames.pack(frames.RESULT, wire.encode(result))
     except (ValueError, RecursionError) as error:
-        return frames.FAILURE, wire.encode(JobError("bad_result", f"the result is not JSON: {error}").as_dict())
+        return _failure(JobError("bad_result", f"the result is not JSON: {error}"))
+    except BaseException as error:  # no memory for it, which the encoder may tell as a panic
+        return _failed(error, bounds)
+
+
+def _failed(error: BaseException, bounds: Bounds) -> bytes:
+    if isinstance(error, Retry):
+        return frames.pack(frames.AGAIN, wire.encode((error.defer_score or 0) / 1000))
+    if isinstance(error, JobError):
+        return _failure(error)
+    if isinstance(error, SystemExit):
+        return _failure(exited(error))
+    return _failure(bounds.refused(error) or described(error))
+
+
+def _failure(error: JobError) -> bytes:
+    return frames.pack(frames.FAILURE, wire.encode(error.as_dict()))
 
 
 def exited(end: SystemExit) -> JobError:

@@ -22,6 +22,7 @@ Name = Literal[
     "stale",  # a finish that came too late
     "result_unserialisable",
     "wake_refused",  # of no job: the server does not say what changes, the slow poll must do
+    "memory_unbounded",  # at the start: algorithms declare a limit that this kernel does not enforce
 ]
 
 

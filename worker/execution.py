@@ -162,7 +162,8 @@ class Execution:
         self._started_ms = timestamp_ms()
         self._emit_started()
         if isinstance(function, AlgorithmFunction):
-            job = {"job_id": self.grant.id, "attempt": self._attempt, "seconds": timeout}
+            limits = function.algorithm.limits.tightened_by(self.grant.limits)
+            job = {"job_id": self.grant.id, "attempt": self._attempt, "seconds": timeout, **limits.as_dict()}
             coroutine = worker.bodies.run(function.algorithm, call.args, call.kwargs, job)
         else:
             coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))

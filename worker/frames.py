@@ -19,10 +19,10 @@ SPAWN: Final = b"S"  # key; the child's socket travels with it
 KILL: Final = b"K"  # key
 # zygote -> worker
 READY: Final = b"Y"  # the user's modules are loaded
-ENDED: Final = b"X"  # JSON: key, wait status; nothing of the job's process tree is left
+ENDED: Final = b"X"  # JSON: key, and the end (see end.py); nothing of the job's process tree is left
 REFUSED: Final = b"N"  # JSON: key, why; no process could be made
 # worker -> child
-CALL: Final = b"C"  # JSON: algorithm, args, params, job_id, attempt, seconds
+CALL: Final = b"C"  # JSON: algorithm, args, params, job_id, attempt, seconds, and the limits that are set
 # child -> worker
 RESULT: Final = b"R"  # the result as JSON
 FAILURE: Final = b"F"  # JSON: type, message, detail

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -72,6 +73,20 @@ def _carries(pid: int, mark: bytes) -> bool:
         return False
 
 
+def memory_bytes() -> tuple[int, int]:
+    """This process's private writable memory, as RLIMIT_DATA counts it, and what is in RAM; 0: not told."""
+    if not LINUX:
+        return 0, 0
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    private, resident = (int(status[name].split()[0]) << 10 for name in ("VmData", "VmRSS"))
+    return private, resident
+
+
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """The most that was in RAM, by getrusage(2): in KB on Linux, in bytes on macOS."""
+    return usage.ru_maxrss << 10 if LINUX else usage.ru_maxrss
+
+
 class _SignalEvent(ctypes.Structure):
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -89,21 +104,28 @@ class _TimerSpec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-class Deadline:
-    """A kernel timer that SIGKILLs this very process, stopped or not, unless it is moved in time."""
+class Timer:
+    """A kernel timer that sends this very process a signal; not inherited by a fork."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: int, number: signal.Signals) -> None:
         self._timer: ctypes.c_void_p | None = None
         if LINUX:
-            event = _SignalEvent(signo=signal.SIGKILL, notify=_SIGEV_SIGNAL)
+            event = _SignalEvent(signo=number, notify=_SIGEV_SIGNAL)
             timer = ctypes.c_void_p()
-            if _libc.timer_create(_CLOCK, ctypes.byref(event), ctypes.byref(timer)) == 0:
+            if _libc.timer_create(clock, ctypes.byref(event), ctypes.byref(timer)) == 0:
                 self._timer = timer
 
     def set(self, at: float | None) -> bool:
-        """Fire at `at` on `clock()`; None: never. False where the kernel has no such timer."""
+        """Fire at `at` on its clock; None: never. False where the kernel has no such timer."""
         if self._timer is None:
             return False
         nanoseconds = 0 if at is None else max(1, int(at * 1e9))
         spec = _TimerSpec(_Timespec(0, 0), _Timespec(*divmod(nanoseconds, 10**9)))
         return bool(_libc.timer_settime(self._timer, _TIMER_ABSTIME, ctypes.byref(spec), None) == 0)
+
+
+class Deadline(Timer):
+    """A timer on `clock()` that SIGKILLs this process, stopped or not, unless it is moved in time."""
+
+    def __init__(self) -> None:
+        super().__init__(_CLOCK, signal.SIGKILL)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from slotwise import wire
 from slotwise.errors import JobError
 from slotwise.settings import SECRETS
 from worker import frames, kernel, shortage
+from worker.end import End
 from worker.shortage import NoProcess
 from worker.zygote import DEADLINE, MARK
 
@@ -44,7 +44,7 @@ class Body:
     key: str
     channel: socket.socket
     unpacker: frames.Unpacker
-    ended: asyncio.Future[int]  # wait status
+    ended: asyncio.Future[End]
     outcome: tuple[bytes, bytes] | None = None
 
 
@@ -184,7 +184,7 @@ class Link:
                 body = self._bodies[told["key"]]
                 self._read(body)  # what it said last may stand in the socket still
                 if not body.ended.done():
-                    body.ended.set_result(told["status"])
+                    body.ended.set_result(End.of(told))
         if not data:
             self._zygote_gone()
 
@@ -239,17 +239,3 @@ def _received(channel: socket.socket) -> bytes | None:
         return None
     except OSError:
         return b""
-
-
-def describe_end(status: int) -> JobError:
-    """What became of a process that ended without a word, by its wait status."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return JobError(
-            "crashed", f"the job's process ended with exit code {code} and no result", f"exit code {code}"
-        )
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return JobError("crashed", f"the job's process was killed by {name}", f"signal {-code} ({name})")

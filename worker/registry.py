@@ -41,6 +41,8 @@ def _modules(named: Sequence[str]) -> Iterable[str]:
 def _algorithms(module: str) -> list[Algorithm[Any, Any]]:
     try:
         loaded = importlib.import_module(module)
+    except SlotwiseError:
+        raise  # an algorithm that cannot be: the message names it
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == module:
             raise SlotwiseError(

@@ -14,8 +14,10 @@ from arq.worker import Retry
 
 from slotwise import wire
 from slotwise.errors import JobError
+from slotwise.limits import Limits
 from worker import frames, shortage
-from worker.link import Body, Link, ZygoteDied, describe_end
+from worker.end import End, describe
+from worker.link import Body, Link, ZygoteDied
 from worker.shortage import NoProcess
 
 __all__ = ["NoProcess", "Runner", "ZygoteDied"]
@@ -66,12 +68,12 @@ class Runner:
             raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
         for pause in PAUSES:
             try:
-                return await self._run(message)
+                return await self._run(message, Limits.of(call))
             except NoProcess:
                 await asyncio.sleep(pause)
-        return await self._run(message)
+        return await self._run(message, Limits.of(call))
 
-    async def _run(self, message: bytes) -> wire.RawJson:
+    async def _run(self, message: bytes, limits: Limits) -> wire.RawJson:
         with shortage.as_no_process():
             link = await self.start()
             body = link.spawn()
@@ -86,7 +88,7 @@ class Runner:
         if cancelled:
             body.ended.exception()  # seen, if there is one
             raise asyncio.CancelledError
-        return self._result(body, body.ended.result())
+        return self._result(body, body.ended.result(), limits)
 
     async def _sent(self, link: Link, body: Body, message: bytes) -> bool:
         """Tell the body what to run. False when this was cancelled, and the body is killed."""
@@ -98,9 +100,9 @@ class Runner:
             return False
         return True
 
-    def _result(self, body: Body, status: int) -> wire.RawJson:
+    def _result(self, body: Body, end: End, limits: Limits) -> wire.RawJson:
         if body.outcome is None:
-            raise describe_end(status)
+            raise describe(end, limits)
         kind, message = body.outcome
         try:
             value = wire.decode(message)

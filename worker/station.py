@@ -17,6 +17,7 @@ from slotwise.errors import text_of
 from slotwise.keys import ABORT, Keys
 from slotwise.lease import LeaseStore, blocking_twin
 from slotwise.store import Store
+from worker import kernel
 from worker.bodies import Bodies
 from worker.events import Event
 from worker.exchange import Exchange
@@ -72,6 +73,9 @@ class Station:
                 raise SystemExit(2) from None  # it has said why
         await self._introduce(self.exchange.incarnation)
         self.wake.start()
+        unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
+        if unbounded and not kernel.LINUX:
+            self._worker.emit(Event("memory_unbounded", job_id="", text=", ".join(unbounded)))
 
     async def begin(self) -> None:
         """A new incarnation, after the lease of the last one was given up on. Raises: redis.RedisError."""

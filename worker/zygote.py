@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -19,7 +20,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from slotwise import wire
@@ -27,6 +28,7 @@ from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError
 from slotwise.settings import exit_with
 from worker import child, frames, kernel, registry, shortage
+from worker.end import MB, End
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
@@ -35,11 +37,11 @@ SWEEP_SECONDS: Final = 0.002  # between two looks at orphans that were killed an
 
 @dataclass
 class Body:
-    """A job's process: `status` is set once it has ended."""
+    """A job's process: `end` is set once it has ended."""
 
     key: str
     pid: int
-    status: int | None = None
+    end: End | None = None
 
 
 class Zygote:
@@ -54,6 +56,7 @@ class Zygote:
         self._bodies: dict[int, Body] = {}
         self._deadline = kernel.Deadline()
         self._deadline_at: float | None = None
+        _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
         self._wakeup, self._wakeup_in = os.pipe()
 
     def serve(self) -> None:
@@ -136,7 +139,7 @@ class Zygote:
 
     def _kill(self, key: str) -> None:
         for body in self._bodies.values():
-            if body.key == key and body.status is None:
+            if body.key == key and body.end is None:
                 self._strike(body)
 
     def _strike(self, body: Body) -> None:
@@ -149,25 +152,29 @@ class Zygote:
         """Reap what has ended; kill orphans; say ENDED for jobs of which nothing is left."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 break
             if pid == 0:
                 break
             if pid in self._bodies:
-                self._bodies[pid].status = status
+                self._bodies[pid].end = self._end_of(status, usage)
         ending = self._ending()
         if ending and not self._sweep():
-            for body in ending:
+            for body, end in ending:
                 del self._bodies[body.pid]
-                self._tell(frames.ENDED, key=body.key, status=body.status)
+                self._tell(frames.ENDED, key=body.key, **asdict(end))
             self._arm()
 
     def _tell(self, kind: bytes, **what: Any) -> None:
         self._control.sendall(frames.pack(kind, wire.encode(what)))
 
-    def _ending(self) -> list[Body]:
-        return [body for body in self._bodies.values() if body.status is not None]
+    def _end_of(self, status: int, usage: resource.struct_rusage) -> End:
+        peak = max(0, kernel.peak_bytes(usage) - self._resident)
+        return End(status, usage.ru_utime + usage.ru_stime, peak / MB)
+
+    def _ending(self) -> list[tuple[Body, End]]:
+        return [(body, body.end) for body in self._bodies.values() if body.end is not None]
 
     def _sweep(self) -> bool:
         """Kill every child that is no job's own process: an orphan of a job that ended. Whether there was one."""
@@ -178,7 +185,7 @@ class Zygote:
 
     def _end_everything(self) -> None:
         for body in self._bodies.values():
-            if body.status is None:
+            if body.end is None:
                 self._strike(body)
         while kernel.children(os.getpid()):
             for pid in kernel.children(os.getpid()):

@@ -11,7 +11,8 @@
 --       8 now ms ('' = TIME)  9.. instead of the queue's head, these ids (a caller that picks its jobs itself)
 -- returns  {'gone'} when the incarnation has no lease, else
 --          {'ok', ms to the next due job (a decimal; '' = none), cap, {id, …} to cancel, {grant, …}}
---          grant = {id, token, attempt, score, notice, payload or '', timeout, max_attempts, keep_result}
+--          grant = {id, token, attempt, score, notice, payload or '', timeout, max_attempts, keep_result,
+--          memory_mb, cpu_seconds}
 --          notice = '' | 'expired' (no payload) | 'abort' (its cancel was asked for) | 'lost'
 --
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
@@ -46,14 +47,14 @@ end
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result', 'expires', 'started')
+    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started')
   if r.err or (r[1] and r[1] ~= state) then
     redis.call('DEL', RECORD .. id)
     r = {}
   end
   return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
-    expires = r[9], started = r[10]}
+    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11], started = r[12]}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -65,7 +66,8 @@ local function grant(id, token, r, payload, cancelled)
   elseif r.deaths >= DEATHS then
     notice = 'lost'
   end
-  return {id, token, r.attempt, r.score, notice, payload or '', r.timeout, r.max_attempts, r.keep_result}
+  return {id, token, r.attempt, r.score, notice, payload or '', r.timeout, r.max_attempts, r.keep_result,
+    r.memory_mb, r.cpu_seconds}
 end
 
 local grants, cancels = {}, {}

@@ -33,7 +33,7 @@ def rest(seconds: Annotated[float, Field(ge=0, le=3_600)] = 1.0) -> None:
 
 
 PRIME = Algorithm(check_prime, "PrimeChecker", example={"number": 97})
-REST = algorithm(name="Rest", timeout=30, max_attempts=3)(rest)
+REST = algorithm(name="Rest", timeout=30, max_attempts=3, memory_mb=512)(rest)
 
 
 @pytest.fixture

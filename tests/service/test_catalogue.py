@@ -26,11 +26,16 @@ async def test_shows_one_with_its_schemas_and_limits(client: AsyncClient, worker
     entry = (await client.get("/algorithms/Rest")).json()
     assert entry["served"] is True
     assert entry["parameters"]["properties"]["seconds"]["maximum"] == 3_600
-    assert [entry[name] for name in ("version", "executor", "timeout", "max_attempts", "description")] == [
+    assert [
+        entry[name]
+        for name in ("version", "executor", "timeout", "max_attempts", "memory_mb", "cpu_seconds", "description")
+    ] == [
         "1",
         "process",
         30,
         3,
+        512,
+        None,
         "Do nothing for a while.",
     ]
     assert (await client.get("/algorithms/PrimeChecker")).json()["example"] == {"number": 97}

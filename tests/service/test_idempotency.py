@@ -29,6 +29,7 @@ def test_without_a_key_each_job_has_its_own_id() -> None:
     [
         {"params": {"seconds": 1}, "algorithm": "Rest"},
         REST | {"priority": 0, "labels": {}, "timeout": None},
+        REST | {"memory_mb": None, "cpu_seconds": None},
     ],
 )
 def test_order_and_defaults_make_no_difference(same: dict[str, object]) -> None:
@@ -36,7 +37,8 @@ def test_order_and_defaults_make_no_difference(same: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"params": {"seconds": 1.0}}, {"params": {"seconds": "1"}}, {"delay": 1}, {"timeout": 1}]
+    "other",
+    [{"params": {"seconds": 1.0}}, {"params": {"seconds": "1"}}, {"delay": 1}, {"timeout": 1}, {"memory_mb": 64}],
 )
 def test_every_other_request_differs(other: dict[str, object]) -> None:
     same_id, fingerprint = identity(KEY, job_request(REST | other))

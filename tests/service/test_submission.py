@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,14 +10,17 @@ import pytest
 from service.submission import job_request
 from slotwise.errors import SlotwiseError
 from slotwise.job import Submission
+from slotwise.limits import Limits
 from slotwise.settings import Settings
 
 NOW_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
 
 
-def submission(**fields: Any) -> Submission:
+DECLARED = {"executor": "process", "timeout": None, "max_attempts": 3}
+
+
+def submission(declared: Mapping[str, Any] = DECLARED, **fields: Any) -> Submission:
     asked = job_request({"algorithm": "Rest"} | fields)
-    declared = {"timeout": None, "max_attempts": 3}
     return asked.submission(
         "id", "print", now_ms=NOW_MS, declared=declared, settings=Settings(_env_file=None, job_timeout=120)
     )
@@ -67,7 +71,7 @@ def test_no_delay_means_now() -> None:
     assert submission(delay=0).due_ms is None
 
 
-NULLABLE = ["timeout", "max_attempts", "run_at", "delay", "keep_result"]
+NULLABLE = ["timeout", "memory_mb", "cpu_seconds", "max_attempts", "run_at", "delay", "keep_result"]
 
 
 @pytest.mark.parametrize("name", NULLABLE)
@@ -75,11 +79,57 @@ def test_null_is_as_good_as_left_out(name: str) -> None:
     assert submission(**{name: None}) == submission()
 
 
+BOUNDED = DECLARED | {"memory_mb": 256, "cpu_seconds": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "limits"),
+    [
+        (DECLARED, {}, Limits()),
+        (DECLARED, {"memory_mb": 64, "cpu_seconds": 9}, Limits(64, 9)),  # nothing declared, nothing to widen
+        (BOUNDED, {}, Limits(256, 1.5)),
+        (BOUNDED, {"memory_mb": 256, "cpu_seconds": 1.5}, Limits(256, 1.5)),
+        (BOUNDED, {"memory_mb": 255}, Limits(255, 1.5)),
+        (BOUNDED, {"cpu_seconds": 0.5}, Limits(256, 0.5)),
+    ],
+)
+def test_a_request_tightens_what_is_declared(
+    declared: Mapping[str, Any], asked: dict[str, Any], limits: Limits
+) -> None:
+    assert submission(declared, **asked).limits == limits
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "rows"),
+    [
+        (BOUNDED, {"memory_mb": 257}, {"#/memory_mb": "256, the maximum that Rest declares"}),
+        (
+            BOUNDED,
+            {"memory_mb": 300, "cpu_seconds": 1.6},
+            {"#/memory_mb": "256, the maximum", "#/cpu_seconds": "at most 1.5, the maximum"},
+        ),
+        (DECLARED | {"executor": "loop"}, {"memory_mb": 64}, {"#/memory_mb": "only a process of its own"}),
+        (DECLARED | {"executor": "thread"}, {"cpu_seconds": 64}, {"#/cpu_seconds": "only a process of its own"}),
+    ],
+)
+def test_limits_that_a_request_cannot_have(
+    declared: Mapping[str, Any], asked: dict[str, Any], rows: dict[str, str]
+) -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        submission(declared, **asked)
+    assert [row["pointer"] for row in raised.value.errors] == list(rows)
+    assert all(text in row["detail"] for row, text in zip(raised.value.errors, rows.values(), strict=True))
+
+
 GOOD: list[tuple[str, Any]] = [
     ("priority", 0),
     ("priority", 9),
     ("timeout", 0.001),
     ("timeout", 31_536_000),
+    ("memory_mb", 16),
+    ("memory_mb", 1 << 30),
+    ("cpu_seconds", 0.001),
+    ("cpu_seconds", 3_153_600_000),
     ("max_attempts", 1),
     ("max_attempts", 100),
     ("delay", 3_153_600_000),
@@ -148,7 +198,17 @@ BAD: list[tuple[str, Any, str]] = [
     ("expires_in", 0, "#/expires_in"),
     ("expires_in", "5", "#/expires_in"),
     ("expires_in", -1, "#/expires_in"),
-    ("memory_mb", 5, "#/memory_mb"),
+    ("memory_mb", 15, "#/memory_mb"),
+    ("memory_mb", 0, "#/memory_mb"),
+    ("memory_mb", 64.0, "#/memory_mb"),
+    ("memory_mb", "64", "#/memory_mb"),
+    ("memory_mb", True, "#/memory_mb"),
+    ("memory_mb", 10**30, "#/memory_mb"),
+    ("cpu_seconds", 0, "#/cpu_seconds"),
+    ("cpu_seconds", -1, "#/cpu_seconds"),
+    ("cpu_seconds", "5", "#/cpu_seconds"),
+    ("cpu_seconds", True, "#/cpu_seconds"),
+    ("cpu_seconds", 10**30, "#/cpu_seconds"),
     ("Priority", 5, "#/Priority"),
     ("job_id", "mine", "#/job_id"),
     ("", 1, "#/"),

@@ -33,6 +33,8 @@ CANCELLED = asyncio.CancelledError()
         (TimeoutError(), {"timed_out": True}, "failed", "timeout"),
         (CANCELLED, {"timed_out": True, "attempts": 2}, "retry", None),
         (JobError("crashed", "x"), {"attempts": 2}, "retry", None),
+        (JobError("memory_limit", "x"), {"attempts": 9}, "failed", "memory_limit"),
+        (JobError("cpu_limit", "x"), {"attempts": 9}, "failed", "cpu_limit"),
         (JobError("bad_params", "x"), {"attempts": 9}, "failed", "bad_params"),
         (JobError("bad_result", "x"), {"attempts": 9}, "failed", "bad_result"),
         (Retry(defer=3), {}, "retry", None),
