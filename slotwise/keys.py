@@ -67,8 +67,53 @@ class Keys:
 
     @cached_property
     def cap(self) -> str:
-        """hash: `configured`, the fleet's cap."""
+        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at`, while one stands."""
         return self.prefix + "cap"
+
+    @cached_property
+    def limits(self) -> str:
+        """hash: `declared:{algorithm}`, `override:…`, `until:…` (ms): its own cap; `rate:…` "starts window_ms"."""
+        return self.prefix + "limits"
+
+    @cached_property
+    def parked(self) -> str:
+        """set: the algorithms that have a set of parked jobs."""
+        return self.prefix + "parked"
+
+    @cached_property
+    def running_of(self) -> str:
+        """prefix; zset id -> ms of admission: the slots that an algorithm's jobs take."""
+        return self.prefix + "running:"
+
+    @cached_property
+    def parked_of(self) -> str:
+        """prefix; zset id -> score: an algorithm's jobs that were met and might not start."""
+        return self.prefix + "parked:"
+
+    @cached_property
+    def starts_of(self) -> str:
+        """prefix; zset token -> ms, for as long as the window of the algorithm's rate."""
+        return self.prefix + "starts:"
+
+    @cached_property
+    def served(self) -> str:
+        """hash function -> number of live workers that serve it."""
+        return self.prefix + "served"
+
+    @cached_property
+    def hungry(self) -> str:
+        """zset incarnation -> ms until which others leave it slots."""
+        return self.prefix + "hungry"
+
+    @cached_property
+    def loads(self) -> str:
+        """zset incarnation -> jobs it holds, of those that hold any."""
+        return self.prefix + "loads"
+
+    @cached_property
+    def log(self) -> str:
+        """stream, bounded: each step that changed who runs, or the cap."""
+        return self.prefix + "log"
 
     @cached_property
     def audit(self) -> str:
@@ -90,10 +135,14 @@ class Keys:
         """channel: the id of each job that reached a terminal state."""
         return self.prefix + "ended"
 
+    def serves(self, incarnation: str) -> str:
+        """set: the functions that this worker's start serves."""
+        return f"{self.prefix}serves:{incarnation}"
+
     def worker(self, incarnation: str) -> str:
         """hash: the worker's name, host, slots; the number of its last exchange."""
         return f"{self.prefix}worker:{incarnation}"
 
     def held(self, incarnation: str) -> str:
-        """hash id -> token: the attempts that this worker's start owns."""
+        """hash id -> "token algorithm": the attempts that this worker's start owns."""
         return f"{self.prefix}held:{incarnation}"

@@ -54,11 +54,15 @@ class LeaseStore:
         self._redis = redis
         self._keys = keys
 
-    def enlist(self, incarnation: str, length_ms: int, row: Mapping[str, str | int]) -> None:
-        """Begin a lease of `length_ms` for one start of a worker, described by `row`."""
-        args = [incarnation, length_ms, *(part for pair in row.items() for part in pair)]
-        keys = [self._keys.leases, self._keys.worker(incarnation)]
-        scripts.ENLIST.run_blocking(self._redis, keys, args)
+    def enlist(
+        self, incarnation: str, length_ms: int, row: Mapping[str, str | int], serves: Sequence[str] = ()
+    ) -> None:
+        """Begin a lease of `length_ms` for one start of a worker, by its row and the functions it serves."""
+        keys = self._keys
+        args = [incarnation, length_ms, len(serves), *serves, *(part for pair in row.items() for part in pair)]
+        scripts.ENLIST.run_blocking(
+            self._redis, [keys.leases, keys.worker(incarnation), keys.serves(incarnation), keys.served], args
+        )
 
     def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
         """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
@@ -107,7 +111,14 @@ class LeaseStore:
             keys.leases,
             keys.worker(incarnation),
             keys.held(incarnation),
+            keys.cap,
+            keys.log,
+            keys.running_of,
             *PER_JOB,
+            keys.serves(incarnation),
+            keys.served,
+            keys.hungry,
+            keys.loads,
         ]
 
 

@@ -1,11 +1,13 @@
 """The Lua scripts: loaded once, their headers checked, called by hash.
 
-A script is a move. Its file opens with a header that names it and documents KEYS, ARGV and what it returns.
+A script is a move. Its file opens with a header that names it and documents KEYS, ARGV and what it returns. What
+several moves do within their one step stands in `lua/parts/`, and is put in where a move says `-- part: name`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +18,14 @@ import redis as redis_sync
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+_PART: Final = re.compile(r"^-- part: (\w+)$", re.MULTILINE)  # what moves have in common, put in at that line
+
 Arg = str | bytes | int | float
 HEADER: Final = ("-- {name}: ", "-- KEYS ", "-- ARGV ", "-- returns ")
+
+
+def _read(name: str) -> str:
+    return (resources.files("slotwise") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -28,11 +36,11 @@ class Script:
 
     @cached_property
     def source(self) -> str:
-        source = (resources.files("slotwise") / "lua" / f"{self.name}.lua").read_text(encoding="utf-8")
-        for part in HEADER:
-            if part.format(name=self.name) not in source:
-                raise AssertionError(f"{self.name}.lua: its header lacks {part.format(name=self.name)!r}")
-        return source
+        source = _read(self.name)
+        for line in HEADER:
+            if line.format(name=self.name) not in source:
+                raise AssertionError(f"{self.name}.lua: its header lacks {line.format(name=self.name)!r}")
+        return _PART.sub(lambda match: _read(f"parts/{match[1]}"), source)
 
     @cached_property
     def sha(self) -> str:

@@ -159,13 +159,10 @@ class Store:
         with reachable():
             async with self.redis.pipeline(transaction=True) as tr:
                 tr.hgetall(self.keys.catalogue)
-                tr.hkeys(self.keys.leases)
-                rows, incarnations = await tr.execute()
-                for incarnation in incarnations:
-                    tr.hget(self.keys.worker(incarnation.decode()), "algorithms")
-                served = {name for row in await tr.execute() if row for name in wire.decode(row)}
-        entries = {name.decode(): wire.decode(row) for name, row in rows.items()}
-        return {name: entry | {"served": name in served} for name, entry in sorted(entries.items())}
+                tr.hkeys(self.keys.served)
+                rows, served = await tr.execute()
+        entries = {name: wire.decode(row) | {"served": name in served} for name, row in rows.items()}
+        return {name.decode(): entry for name, entry in sorted(entries.items())}
 
     def ended(self) -> Ended:
         """A subscription to the ends of jobs, shared by everybody in this process who waits for one."""
@@ -200,18 +197,28 @@ class Store:
 
     def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
         keys = self.keys
-        held, worker = keys.held(claim.incarnation), keys.worker(claim.incarnation)
         return self._job_keys(
             keys.queue,
             keys.running,
             keys.promote,
             keys.cap,
             keys.leases,
-            worker,
-            held,
+            keys.worker(claim.incarnation),
+            keys.held(claim.incarnation),
             ABORT,
             keys.suspects,
             keys.unstarted,
+            keys.limits,
+            keys.parked,
+            keys.serves(claim.incarnation),
+            keys.served,
+            keys.catalogue,
+            keys.hungry,
+            keys.loads,
+            keys.log,
+            keys.running_of,
+            keys.parked_of,
+            keys.starts_of,
         ), [
             claim.incarnation,
             claim.number,
@@ -225,8 +232,10 @@ class Store:
         ]
 
     def _finish(self, incarnation: str, finishes: Sequence[Finish]) -> tuple[list[str], list[scripts.Arg]]:
-        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.held(incarnation), ABORT)
-        return keys, ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
+        keys = self.keys
+        return self._job_keys(
+            keys.queue, keys.running, keys.held(incarnation), ABORT, keys.cap, keys.log, keys.running_of
+        ), ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
 
 
 def _texts(replies: Sequence[bytes]) -> list[str]:

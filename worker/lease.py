@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from redis.exceptions import RedisError
@@ -70,10 +70,10 @@ class Lease:
         self._isolated = False
         self._on_extended = on_extended  # hears the kernel's deadline of jobs in processes of their own
 
-    def enlist(self, incarnation: str, row: Mapping[str, str | int]) -> None:
+    def enlist(self, incarnation: str, row: Mapping[str, str | int], serves: Sequence[str]) -> None:
         """Begin a lease for this incarnation (blocking). Raises: redis.RedisError."""
         sent = kernel.clock()
-        self._store.enlist(incarnation, int(self._length * 1000), row)
+        self._store.enlist(incarnation, int(self._length * 1000), row, serves)
         self._incarnation = incarnation
         self._extend(sent)
         if not self._thread.is_alive():

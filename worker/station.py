@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
-from pydantic_core import to_json
 from redis.exceptions import RedisError, ResponseError
 
 from slotwise.attempt import Cancels
@@ -99,9 +98,8 @@ class Station:
             "name": self.name,
             "host": socket.gethostname(),
             "slots": self._worker._own_slots or "",
-            "algorithms": to_json(sorted(self._worker.functions)).decode(),
         }
-        await asyncio.to_thread(self.lease.enlist, incarnation, row)
+        await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
 
     def _wake_refused(self, error: ResponseError) -> None:
         self._worker.emit(Event("wake_refused", text=text_of(error)))

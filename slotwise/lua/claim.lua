@@ -3,8 +3,10 @@
 --
 -- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
 --
--- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects
---       10 unstarted  11.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
+--       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log
+--       19 prefixes of the sets of an algorithm: running, parked, starts  22.. record, payload, in-progress, retry,
+--       result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -18,26 +20,24 @@
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
 -- was lost) grants nothing new and returns what it granted, as far as it is still held.
-local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
+  CATALOGUE, HUNGRY, LOADS, LOG, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
-local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
+local LEFT_MS = 20  -- until a claim that left slots to a hungry worker looks whether it came
+local STOCK_ALGORITHM = '^{"t":[^,]*,"f":"([^"\\]+)"'  -- in a payload, as arq orders its keys
 local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand values at most
 
+-- part: clock
+-- part: cap
+-- part: log
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
 end
-local now, exact = tonumber(ARGV[8]), tonumber(ARGV[8])
-if not now then
-  local time = redis.call('TIME')
-  exact = time[1] * 1000 + time[2] / 1000
-  now = math.floor(exact)
-end
+local now, exact = clock(ARGV[8])
 
 local function to_cancel(id)
   return redis.call('ZSCORE', ABORT, id)
@@ -47,14 +47,15 @@ end
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started')
+    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm')
   if r.err or (r[1] and r[1] ~= state) then
     redis.call('DEL', RECORD .. id)
     r = {}
   end
   return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
-    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11], started = r[12]}
+    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11], started = r[12],
+    algorithm = r[13]}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -81,14 +82,14 @@ if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
   end
 end
 
-local cap = tonumber(redis.call('HGET', CAP, 'configured') or 10)
+local cap, reverts_in = cap_in_force(CAP, now)
 if redis.call('HGET', WORKER, 'exchange') == number then
   local held = redis.call('HGETALL', HELD)
   for i = 1, #held, 2 do
     if string.sub(held[i + 1], 1, #prefix) == prefix then
       local id = held[i]
       local payload = redis.call('MGET', PAYLOAD .. id)[1]
-      grants[#grants + 1] = grant(id, held[i + 1], record_of(id, 'running'), payload, to_cancel(id))
+      grants[#grants + 1] = grant(id, string.match(held[i + 1], '^%S+'), record_of(id, 'running'), payload, to_cancel(id))
     end
   end
   return {'ok', '0', cap, cancels, grants}
@@ -135,20 +136,38 @@ local function meant_for(id, r, asked_at, payload)
   return ARGV[5] == 'any' or r.cancel_requested
 end
 
+-- part: room
+-- part: parking
+local function start(id, token, algorithm)
+  tokens[#tokens + 1], tokens[#tokens + 2] = id, algorithm and token .. ' ' .. algorithm or token
+  slots[#slots + 1], slots[#slots + 2] = now, id
+  marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
+  if algorithm then
+    take_room(algorithm, id, token)
+  end
+end
+
 local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
+  local algorithm = r.algorithm or payload and string.match(string.sub(payload, 1, 300), STOCK_ALGORITHM) or nil
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
     redis.call('ZADD', SUSPECTS, now, id)
     put_aside = true
     return
   end
+  if r.expires and tonumber(r.expires) <= now and not r.started then  -- `expire` ends it
+    place(id, HIDDEN)
+    return
+  end
+  if cancelled then
+    algorithm = nil  -- no body will run
+  elseif algorithm and room(algorithm) <= 0 then
+    park(id, algorithm, r.score or score)
+    return
+  end
   if r.expires then
-    if tonumber(r.expires) <= now and not r.started then  -- `expire` ends it
-      place(id, HIDDEN)
-      return
-    end
     redis.call('ZREM', UNSTARTED, id)
   end
   local stock = not r.state
@@ -162,9 +181,7 @@ local function admit(id, score, payload, asked_at, alone)
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
     unpack(stock and {'score', score, 'due', score} or {}))
   place(id, HIDDEN)
-  slots[#slots + 1], slots[#slots + 2] = now, id
-  tokens[#tokens + 1], tokens[#tokens + 2] = id, token
-  marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
+  start(id, token, algorithm)
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
 end
 
@@ -196,43 +213,33 @@ local function admit_from(due, most, alone)
   write_down()
 end
 
-local next_due = ''
-local free = math.min(asked, cap - redis.call('ZCARD', RUNNING))
-
--- A job under which all but one of the workers it may cost have died runs alone on the next, so that the death of
--- that one is no neighbour's. True when this claim may grant nothing else.
-local function keep_alone()
-  local alone, reserved = unpack(redis.call('HMGET', WORKER, 'alone', 'reserved'))
-  if alone and redis.call('HEXISTS', HELD, alone) == 1 then
-    return true
-  end
-  local busy = redis.call('HLEN', HELD) > 0
-  if not reserved then
-    local oldest = redis.call('ZRANGE', SUSPECTS, 0, 0, 'WITHSCORES')
-    if not oldest[1] or (busy and oldest[2] + PATIENCE_MS > now) then
-      return false
-    end
-    reserved = oldest[1]
-    redis.call('ZREM', SUSPECTS, reserved)
-    redis.call('HSET', WORKER, 'reserved', reserved)
-  end
-  if busy then
-    return true
-  end
-  redis.call('HDEL', WORKER, 'reserved')
-  if redis.call('ZSCORE', QUEUE, reserved) then  -- else it was cancelled meanwhile
-    redis.call('HSET', WORKER, 'alone', reserved)
-    admit_from({reserved, HIDDEN}, 1, true)
-  end
-  return #grants > 0
-end
-
+-- part: alone
+-- part: share
+local spare = cap - redis.call('ZCARD', RUNNING)
+local drained = redis.call('HEXISTS', WORKER, 'drained') == 1
+local free, left_to_others = drained and 0 or math.min(asked, spare), false
 if free > 0 and keep_alone() then
   free = 0
+elseif free > 0 then
+  local share = fair(free)
+  free, left_to_others = share, share < free
 end
-if #ARGV > 8 then
+
+local function start_the_best()
+  local looked = 0
+  while #grants < free and looked < LOOK_AT_MOST + free do
+    local best = candidates(math.min(free - #grants, AT_A_TIME))
+    if #best == 0 then
+      return
+    end
+    admit_from(best, free)
+    looked = looked + #best / 2
+  end
+end
+
+local function start_these(first)
   local due, seen = {}, {}
-  for i = 9, #ARGV do
+  for i = first, #ARGV do
     local score = redis.call('ZSCORE', QUEUE, ARGV[i])
     if score and tonumber(score) <= exact and not seen[ARGV[i]] and #due < 2 * AT_A_TIME then
       seen[ARGV[i]] = true
@@ -240,25 +247,27 @@ if #ARGV > 8 then
     end
   end
   admit_from(due, free)
+end
+
+if #ARGV > 8 then
+  start_these(9)
 else
-  local looked = 0
-  while #grants < free and looked < LOOK_AT_MOST + free do
-    local due = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', exact, 'WITHSCORES', 'LIMIT', 0,
-      math.min(free - #grants, AT_A_TIME))
-    if #due == 0 then
-      break
-    end
-    admit_from(due, free)
-    looked = looked + #due / 2
-  end
+  start_the_best()
   if put_aside and #grants == 0 then
     keep_alone()
   end
-  if #grants < free then  -- the queue, not the cap, is what leaves a slot empty
-    local head = redis.call('ZRANGE', QUEUE, 0, 0, 'WITHSCORES')
-    if head[2] and tonumber(head[2]) < HIDDEN then
-      next_due = string.format('%.3f', math.max(0, head[2] - exact))
-    end
-  end
 end
-return {'ok', next_due, cap, cancels, grants}
+if #grants > 0 then
+  local ids = {}
+  for i, granted in ipairs(grants) do
+    ids[i] = granted[1]
+  end
+  write_log(now, 'claim', ids, cap)
+end
+
+local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
+local head_in = head[2] and math.max(0, head[2] - exact)
+weigh(not drained and asked > #grants and head_in == 0 and (left_to_others or #grants >= spare))
+local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
+  #grants < free and head_in or math.huge, left_to_others and head_in == 0 and LEFT_MS or math.huge)
+return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

@@ -1,12 +1,21 @@
 #!lua flags=allow-oom
 -- enlist: begin the lease of one start of a worker.
 --
--- KEYS  1 leases  2 worker
--- ARGV  1 incarnation  2 lease's length in ms  3.. fields and values of the worker's row
+-- KEYS  1 leases  2 worker  3 serves  4 served
+-- ARGV  1 incarnation  2 lease's length in ms  3 number of functions it serves, their names,
+--       then fields and values of the worker's row
 -- returns  'ok'
 --
--- after: observers watch "sequence length_ms"; the worker may claim. Neither key has a TTL: a clock decides no
--- ownership, only an observer that saw the sequence stand still for the whole length does.
-redis.call('HSET', KEYS[1], ARGV[1], '0 ' .. ARGV[2])
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+-- after: observers watch "sequence length_ms"; the worker may claim. No key has a TTL: a clock decides no
+-- ownership, only an observer that saw the sequence stand still for the whole length does. Sent again (its reply
+-- was lost) it changes nothing but the lease's sequence.
+local LEASES, WORKER, SERVES, SERVED = unpack(KEYS)
+local names = tonumber(ARGV[3])
+for i = 4, 3 + names do
+  if redis.call('SADD', SERVES, ARGV[i]) == 1 then
+    redis.call('HINCRBY', SERVED, ARGV[i], 1)
+  end
+end
+redis.call('HSET', LEASES, ARGV[1], '0 ' .. ARGV[2])
+redis.call('HSET', WORKER, unpack(ARGV, 4 + names))
 return 'ok'

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- finish: end attempts and give their slots back; each only if its token still owns the job.
 --
--- KEYS  1 queue  2 running  3 held  4 abort  5.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 prefix of the running sets of an algorithm
+--       8.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -13,16 +14,14 @@
 -- after: terminal: the job is out of the queue, its payload gone, result and record under a TTL.
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
-local QUEUE, RUNNING, HELD, ABORT = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
 local EACH = 10  -- arguments an attempt
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- part: clock
+-- part: cap
+-- part: log
+local now = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
 local released, unmarked, ended, back = {}, {}, {}, {}
@@ -79,17 +78,24 @@ local ids = {}
 for at = 3, #ARGV, EACH do
   ids[#ids + 1] = ARGV[at]
 end
-local owner = {}
-for i, token in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
-  owner[ids[i]] = token
+local owner, algorithms, of_algorithm = {}, {}, {}
+for i, held in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
+  if held then
+    owner[ids[i]], algorithms[ids[i]] = string.match(held, '^(%S+) ?(.*)$')
+  end
 end
 local replies = {}
 for i, id in ipairs(ids) do
   local at = 3 + (i - 1) * EACH
   local token, outcome = ARGV[at + 1], ARGV[at + 2]
   if owner[id] == token then
-    owner[id] = false
+    owner[id] = nil
     released[#released + 1] = id
+    local algorithm = algorithms[id]
+    if algorithm ~= '' then
+      of_algorithm[algorithm] = of_algorithm[algorithm] or {}
+      table.insert(of_algorithm[algorithm], id)
+    end
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then
       redis.call('SET', IN_PROGRESS .. id, 'done', 'PX', mark)
@@ -110,6 +116,10 @@ end
 if #released > 0 then
   redis.call('ZREM', RUNNING, unpack(released))
   redis.call('HDEL', HELD, unpack(released))
+  for algorithm, of_it in pairs(of_algorithm) do
+    redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it))
+  end
+  write_log(now, 'finish', released, (cap_in_force(CAP, now)))
 end
 if #unmarked > 0 then
   redis.call('DEL', unpack(unmarked))

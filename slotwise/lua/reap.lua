@@ -2,35 +2,48 @@
 -- reap: end the lease of a worker that gave no sign of life for its whole length, by the caller's own clock;
 -- or, with the sequence '' , of a worker that leaves by itself.
 --
--- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 prefix of the running sets of an algorithm
+--       9.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
 --
 -- after: every job it held is `pending` in its old place, the attempt not counted; a death is counted against
 -- the job when the worker died, and `claim` gives up on a job after three.
-local QUEUE, RUNNING, LEASES, WORKER, HELD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local RECORD, IN_PROGRESS = KEYS[6], KEYS[8]
+local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+local SERVES, SERVED, HUNGRY, LOADS = KEYS[14], KEYS[15], KEYS[16], KEYS[17]
+-- part: clock
+-- part: cap
+-- part: log
+-- part: waiting
 local died = ARGV[2] ~= ''
 if died and redis.call('HGET', LEASES, ARGV[1]) ~= ARGV[2] then
   return {'moved'}
 end
-local held = redis.call('HGETALL', HELD)
+local held, now, released = redis.call('HGETALL', HELD), clock(), {}
 for i = 1, #held, 2 do
-  local id, record = held[i], RECORD .. held[i]
-  redis.call('ZREM', RUNNING, id)
-  redis.call('DEL', IN_PROGRESS .. id)
-  redis.call('HINCRBY', record, 'attempt', -1)
+  local id = held[i]
+  give_up_slot(id, held[i + 1])
   if died then
-    redis.call('HINCRBY', record, 'deaths', 1)
+    redis.call('HINCRBY', RECORD .. id, 'deaths', 1)
   end
-  redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
-  redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
+  wait_again(id, now)
+  released[#released + 1] = id
+end
+if #released > 0 then
+  write_log(now, died and 'reap' or 'leave', released, (cap_in_force(CAP, now)))
 end
 local reserved = redis.call('HGET', WORKER, 'reserved')
 local place = reserved and redis.call('ZSCORE', QUEUE, reserved) and redis.call('HGET', RECORD .. reserved, 'score')
 if place then  -- it was to run alone on this worker
   redis.call('ZADD', QUEUE, place, reserved)
 end
+for _, name in ipairs(redis.call('SMEMBERS', SERVES)) do
+  if redis.call('HINCRBY', SERVED, name, -1) <= 0 then
+    redis.call('HDEL', SERVED, name)
+  end
+end
+redis.call('ZREM', HUNGRY, ARGV[1])
+redis.call('ZREM', LOADS, ARGV[1])
 redis.call('HDEL', LEASES, ARGV[1])
-redis.call('DEL', WORKER, HELD)
+redis.call('DEL', WORKER, HELD, SERVES)
 return {'ok', #held / 2}

@@ -1,14 +1,18 @@
 #!lua flags=allow-oom
 -- renew: a worker's sign of life, with the tokens that it holds.
 --
--- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 prefix of the running sets of an algorithm
+--       9.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
 --
 -- after: the sequence is one higher. An attempt granted by an exchange that the worker has dealt with, and that
 -- it does not list twice running, waits again: nobody runs it.
-local QUEUE, RUNNING, LEASES, WORKER, HELD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local RECORD, IN_PROGRESS = KEYS[6], KEYS[8]
+local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+-- part: clock
+-- part: cap
+-- part: log
+-- part: waiting
 local lease = redis.call('HGET', LEASES, ARGV[1])
 if not lease then
   return {'gone'}
@@ -20,27 +24,27 @@ local listed = {}
 for i = 3, #ARGV do
   listed[ARGV[i]] = true
 end
-local missed_before, missed, owned = {}, {}, {}
+local missed_before, missed, owned, released, now = {}, {}, {}, {}, clock()
 for token in string.gmatch(redis.call('HGET', WORKER, 'missed') or '', '%S+') do
   missed_before[token] = true
 end
 local held = redis.call('HGETALL', HELD)
 for i = 1, #held, 2 do
-  local id, token = held[i], held[i + 1]
+  local id, token = held[i], string.match(held[i + 1], '^%S+')
   owned[token] = true
   if not listed[token] and tonumber(string.match(token, '^(%d+)-')) <= tonumber(ARGV[2]) then
     if missed_before[token] then
-      local record = RECORD .. id
       redis.call('HDEL', HELD, id)
-      redis.call('ZREM', RUNNING, id)
-      redis.call('DEL', IN_PROGRESS .. id)
-      redis.call('HINCRBY', record, 'attempt', -1)
-      redis.call('HSET', record, 'state', 'pending', 'reason', 'queued')
-      redis.call('ZADD', QUEUE, redis.call('HGET', record, 'score'), id)
+      give_up_slot(id, held[i + 1])
+      wait_again(id, now)
+      released[#released + 1] = id
     else
       missed[#missed + 1] = token
     end
   end
+end
+if #released > 0 then
+  write_log(now, 'release', released, (cap_in_force(CAP, now)))
 end
 if #missed > 0 then
   redis.call('HSET', WORKER, 'missed', table.concat(missed, ' '))

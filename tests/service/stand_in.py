@@ -24,8 +24,8 @@ class StandInWorker:
         self._number = 0
 
     def enlist(self, algorithms: list[str]) -> None:
-        row = {"name": "stand-in", "host": "here", "slots": "10", "algorithms": wire.encode(algorithms).decode()}
-        self._leases.enlist(self.incarnation, 60_000, row)
+        row = {"name": "stand-in", "host": "here", "slots": "10"}
+        self._leases.enlist(self.incarnation, 60_000, row, algorithms)
 
     async def claim(self, slots: int = 1) -> list[Grant]:
         self._number += 1

@@ -1,0 +1,55 @@
+-- parking: jobs that a claim met but may not start stand aside, with their true scores, in the set of the limit that
+-- binds them; out of sight in the queue, so that nothing behind them is blocked and none is met twice.
+--
+-- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room().
+local function park(id, algorithm, score)
+  redis.call('ZADD', QUEUE, HIDDEN, id)
+  redis.call('ZADD', PARKED_OF .. algorithm, score, id)
+  redis.call('SADD', PARKED, algorithm)
+end
+
+-- {score, id, algorithm} of those whose limit has opened, at most `most` of each algorithm; forgets those that ended.
+local function unparkable(most)
+  local found = {}
+  for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
+    local key, left = PARKED_OF .. algorithm, math.min(room(algorithm), most)
+    local heads = left > 0 and redis.call('ZRANGE', key, 0, left - 1, 'WITHSCORES') or {}
+    for i = 1, #heads, 2 do
+      if redis.call('ZSCORE', QUEUE, heads[i]) then
+        found[#found + 1] = {tonumber(heads[i + 1]), heads[i], algorithm}
+      else
+        redis.call('ZREM', key, heads[i])
+      end
+    end
+    if redis.call('EXISTS', key) == 0 then
+      redis.call('SREM', PARKED, algorithm)
+    end
+  end
+  return found
+end
+
+-- The best of the queue's due head and of what may leave its parking: {id, score, …}, at most `most`.
+local function candidates(most)
+  local due = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', exact, 'WITHSCORES', 'LIMIT', 0, most)
+  if redis.call('EXISTS', PARKED) == 0 then
+    return due
+  end
+  local rows, seen = unparkable(most), {}
+  for i = 1, #due, 2 do
+    rows[#rows + 1] = {tonumber(due[i + 1]), due[i]}
+  end
+  table.sort(rows, function(a, b)
+    return a[1] < b[1]
+  end)
+  local best = {}
+  for _, row in ipairs(rows) do
+    if not seen[row[2]] and #best < 2 * most then
+      seen[row[2]] = true
+      best[#best + 1], best[#best + 2] = row[2], string.format('%.17g', row[1])
+      if row[3] then
+        redis.call('ZREM', PARKED_OF .. row[3], row[2])
+      end
+    end
+  end
+  return best
+end

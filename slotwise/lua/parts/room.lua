@@ -1,0 +1,61 @@
+-- room: how many more jobs of an algorithm this worker may start now, by the algorithm's own cap and rate; none where
+-- others serve it and this worker does not.
+--
+-- Needs LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
+-- limits that were met opens by time alone.
+local has_limits, rooms, rates, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, {}, nil
+
+local function opens(at)
+  opens_at = math.min(at, opens_at or at)
+end
+
+-- At most `count` starts in any window of that length: none is forgotten before it is out of every window.
+local function room_by_rate(algorithm, rate)
+  local starts, count, window = STARTS_OF .. algorithm, string.match(rate, '^(%d+) (%d+)$')
+  redis.call('ZREMRANGEBYSCORE', starts, '-inf', exact - window)
+  rates[algorithm] = window
+  local left = count - redis.call('ZCARD', starts)
+  local first = left <= 0 and redis.call('ZRANGE', starts, 0, 0, 'WITHSCORES')[2]
+  if first then
+    opens(first + window)
+  end
+  return left
+end
+
+local function room_by_limits(algorithm)
+  local left = math.huge
+  local l = redis.call('HMGET', LIMITS, 'declared:' .. algorithm, 'override:' .. algorithm, 'until:' .. algorithm,
+    'rate:' .. algorithm)
+  local most = l[1]
+  if l[2] and (not l[3] or tonumber(l[3]) > now) then
+    most = l[2]
+    if l[3] then
+      opens(tonumber(l[3]))
+    end
+  end
+  if most then
+    left = most - redis.call('ZCARD', RUNNING_OF .. algorithm)
+  end
+  if l[4] then
+    left = math.min(left, room_by_rate(algorithm, l[4]))
+  end
+  return left
+end
+
+local function room(algorithm)
+  if not rooms[algorithm] then
+    local others = redis.call('SISMEMBER', SERVES, algorithm) == 0
+      and (redis.call('HEXISTS', SERVED, algorithm) == 1 or redis.call('HEXISTS', CATALOGUE, algorithm) == 1)
+    rooms[algorithm] = others and 0 or (has_limits and room_by_limits(algorithm) or math.huge)
+  end
+  return rooms[algorithm]
+end
+
+local function take_room(algorithm, id, token)
+  rooms[algorithm] = room(algorithm) - 1
+  redis.call('ZADD', RUNNING_OF .. algorithm, now, id)
+  if rates[algorithm] then
+    redis.call('ZADD', STARTS_OF .. algorithm, exact, token)
+    redis.call('PEXPIRE', STARTS_OF .. algorithm, rates[algorithm])
+  end
+end
