@@ -91,7 +91,7 @@ class LeaseStore:
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [keys.queue, keys.promote, keys.unstarted, ABORT, *PER_JOB],
+                [keys.queue, keys.promote, keys.unstarted, ABORT, keys.parked_of, *PER_JOB],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )

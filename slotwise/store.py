@@ -123,7 +123,7 @@ class Store:
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
         error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
-        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, ABORT)
+        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, ABORT, self.keys.parked_of)
         with reachable():
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()

@@ -5,8 +5,9 @@ A test fails when it leaves a key without a TTL that grows with jobs, a taken sl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -15,6 +16,7 @@ from slotwise.keys import Keys
 from slotwise.store import Store
 from tests.facts import wait_until
 from tests.fleet import Fleet
+from tests.hand import Hand
 from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 
@@ -43,6 +45,23 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
     store = await Store.connect(redis_url)
     yield store
     await store.close()
+
+
+@pytest.fixture
+def hand(store: Store, redis_url: str) -> Any:
+    made: list[tuple[Hand, redis.Redis]] = []
+
+    def make(name: str = "w", serves: Sequence[str] = ()) -> Hand:
+        connection = redis.Redis.from_url(redis_url)
+        hand = Hand(store, connection, name, serves)
+        hand.enlist()
+        made.append((hand, connection))
+        return hand
+
+    yield make
+    for hand, connection in made:
+        hand.leases.leave(hand.incarnation)
+        connection.close()
 
 
 @pytest.fixture

@@ -3,80 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from slotwise import wire
-from slotwise.attempt import Claim, Claimed, Finish, Grant
+from slotwise.attempt import Claim, Finish, Grant
 from slotwise.errors import SlotwiseError
 from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
-from slotwise.lease import LeaseStore
 from slotwise.limits import Limits
 from slotwise.store import Store
 from tests.facts import wait_for
-
-KEEP_MS = 60_000
-
-
-class Hand:
-    """A worker's side of the protocol, by hand."""
-
-    def __init__(self, store: Store, redis: Redis, name: str = "w") -> None:
-        self.store = store
-        self.leases = LeaseStore(redis, store.keys)
-        self.incarnation = name + secrets.token_hex(4)
-        self.number = 0
-        self.last: Claim | None = None
-
-    def enlist(self) -> None:
-        self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation})
-
-    async def claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claimed:
-        self.number += 1
-        prefix = f"{self.number}-{secrets.token_hex(16)}-"
-        self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
-        return await self.store.claim(self.last)
-
-    async def claim_one(self, asked: int = 1) -> Grant:
-        """The only job that a claim grants."""
-        (grant,) = (await self.claim(asked)).grants
-        return grant
-
-    async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
-        finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
-        return (await self.store.finish(self.incarnation, [finish]))[0]
-
-
-@pytest.fixture
-def hand(store: Store, redis_url: str) -> Any:
-    made: list[tuple[Hand, Redis]] = []
-
-    def make(name: str = "w") -> Hand:
-        redis = Redis.from_url(redis_url)
-        hand = Hand(store, redis, name)
-        hand.enlist()
-        made.append((hand, redis))
-        return hand
-
-    yield make
-    for hand, redis in made:
-        hand.leases.leave(hand.incarnation)
-        redis.close()
-
-
-def a_job(**fields: Any) -> Submission:
-    return Submission(id=secrets.token_hex(16), algorithm="Add", params={"a": 1, "b": 2}, **fields)
-
-
-async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
-    jobs = [a_job(**fields) for _ in range(count)]
-    for at in range(0, count, 100):
-        await store.submit(jobs[at : at + 100], max_pending=100_000)
-    return [job.id for job in jobs]
+from tests.hand import KEEP_MS, Hand, a_job, submitted
 
 
 async def started(store: Store, hand: Any) -> tuple[Hand, Grant]:

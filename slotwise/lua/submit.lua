@@ -11,12 +11,8 @@
 -- head start when it falls due, never before: until then it stands in `promote` too.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, RECORD, PAYLOAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local FIXED = 7  -- arguments of a job before its fields
-local now, exact = tonumber(ARGV[1]), tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  exact = time[1] * 1000 + time[2] / 1000
-  now = math.floor(exact)
-end
+-- part: clock
+local now, exact = clock(ARGV[1])
 local count = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 

@@ -1,0 +1,62 @@
+"""A worker's side of the protocol by hand, and jobs for it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+
+from slotwise.attempt import Claim, Claimed, Finish, Grant
+from slotwise.job import Submission
+from slotwise.lease import LeaseStore
+from slotwise.store import Store
+
+KEEP_MS = 60_000
+
+
+class Hand:
+    """A worker's side of the protocol, by hand."""
+
+    def __init__(self, store: Store, redis: Redis, name: str = "w", serves: Sequence[str] = ()) -> None:
+        self.store = store
+        self.leases = LeaseStore(redis, store.keys)
+        self.incarnation = name + secrets.token_hex(4)
+        self.number = 0
+        self.last: Claim | None = None
+        self.granted: dict[str, Grant] = {}  # by id, until it is finished
+        self._serves = serves
+
+    def enlist(self) -> None:
+        self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation}, self._serves)
+
+    async def claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claimed:
+        self.number += 1
+        prefix = f"{self.number}-{secrets.token_hex(16)}-"
+        self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
+        claimed = await self.store.claim(self.last)
+        self.granted |= {grant.id: grant for grant in claimed.grants}
+        return claimed
+
+    async def claim_one(self, asked: int = 1) -> Grant:
+        """The only job that a claim grants."""
+        (grant,) = (await self.claim(asked)).grants
+        return grant
+
+    async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
+        self.granted.pop(grant.id, None)
+        finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
+        return (await self.store.finish(self.incarnation, [finish]))[0]
+
+
+def a_job(**fields: Any) -> Submission:
+    call: dict[str, Any] = {"algorithm": "Add", "params": {"a": 1, "b": 2}, **fields}
+    return Submission(id=secrets.token_hex(16), **call)
+
+
+async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
+    jobs = [a_job(**fields) for _ in range(count)]
+    for at in range(0, count, 100):
+        await store.submit(jobs[at : at + 100], max_pending=100_000)
+    return [job.id for job in jobs]

@@ -1,0 +1,244 @@
+"""Which jobs a claim starts: own caps and rates, parking, who serves what, shares, drained workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slotwise.store import Store
+from tests.facts import wait_for
+from tests.hand import KEEP_MS, Hand, submitted
+
+
+async def limit(store: Store, **fields: str) -> None:
+    """As `publish` and `resize` write them: declared_A="2" is the field declared:A."""
+    rows = {name.replace("_", ":", 1): value for name, value in fields.items()}
+    await store.redis.hset(store.keys.limits, mapping=rows)
+
+
+async def ids(worker: Hand, asked: int) -> list[str]:
+    return [grant.id for grant in (await worker.claim(asked)).grants]
+
+
+async def done(worker: Hand, *job_ids: str) -> None:
+    for job_id in job_ids:
+        await worker.finish(worker.granted[job_id])
+
+
+async def test_an_algorithms_own_cap_binds_beside_the_fleets(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="2")
+    a = await submitted(store, 4, algorithm="A")
+    b = await submitted(store, 2, algorithm="B")
+    one, two = hand(), hand()
+    assert await ids(one, 3) == [*a[:2], b[0]], "what stands behind a full algorithm starts"
+    assert await ids(two, 3) == [b[1]], "the cap holds over all workers"
+    await done(one, a[0])
+    assert await ids(two, 3) == [a[2]], "in order"
+    await done(one, a[1])
+    await done(two, a[2])
+    assert await ids(one, 9) == [a[3]]
+    await done(one, a[3], b[0])
+    await done(two, b[1])
+    assert await store.redis.keys(store.keys.parked_of + "*") == []
+
+
+async def test_the_best_of_the_queue_and_the_parked_starts_first(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="1")
+    first, second = await submitted(store, 2, algorithm="A")
+    (later,) = await submitted(store, 1, algorithm="B")
+    worker = hand()
+    assert await ids(worker, 1) == [first]
+    assert await ids(worker, 1) == [later]
+    await done(worker, first, later)
+    (last,) = await submitted(store, 1, algorithm="B")
+    assert await ids(worker, 2) == [second, last]
+    await done(worker, second, last)
+
+
+@pytest.mark.parametrize("blocked", [1000])
+async def test_blocked_jobs_are_met_once(store: Store, hand: Any, blocked: int) -> None:
+    await limit(store, declared_A="0")
+    waiting = await submitted(store, blocked, algorithm="A")
+    (free,) = await submitted(store, 1, algorithm="B")
+    worker = hand()
+    claims = 0
+    while not (found := await ids(worker, 1)):
+        claims += 1
+        assert claims < 20
+    assert found == [free]
+    assert await store.redis.zcard(store.keys.parked_of + "A") == blocked
+    assert await store.redis.zcount(store.keys.queue, "-inf", 1e15) == 0, "one is met again by the next claim"
+    await done(worker, free)
+    for job_id in waiting:
+        await store.cancel(job_id, keep_ms=KEEP_MS)
+    assert await store.redis.exists(store.keys.parked_of + "A") == 0
+
+
+async def test_a_claim_that_only_parked_is_to_be_followed_at_once(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="0")
+    await submitted(store, 400, algorithm="A")
+    worker = hand()
+    claimed = await worker.claim(1)
+    assert (claimed.grants, claimed.next_due_ms) == ((), 0.0)
+    await store.redis.hdel(store.keys.limits, "declared:A")
+    await drained_of_jobs(store, worker)
+
+
+async def drained_of_jobs(store: Store, worker: Hand) -> None:
+    while started := await ids(worker, 10):
+        await done(worker, *started)
+    assert await store.redis.zcard(store.keys.queue) == 0
+
+
+async def test_a_rate_is_exact_over_any_window(store: Store, hand: Any) -> None:
+    await limit(store, rate_A="2 300")
+    jobs = await submitted(store, 5, algorithm="A")
+    worker = hand()
+    starts: list[float] = []
+
+    async def one() -> bool:
+        claimed = await worker.claim(1)
+        for grant in claimed.grants:
+            seconds, micros = await store.redis.time()
+            starts.append(seconds * 1000 + micros / 1000)
+            await worker.finish(grant)
+        assert claimed.grants or claimed.next_due_ms is not None, "nobody would look again"
+        return len(starts) == len(jobs)
+
+    await wait_for(one, what="all have started")
+    assert all(later - earlier >= 300 - 1 for earlier, later in zip(starts, starts[2:], strict=False))
+    assert 0 < await store.redis.pttl(store.keys.starts_of + "A") <= 300
+
+
+async def test_a_job_goes_to_a_worker_that_serves_it(store: Store, hand: Any) -> None:
+    (job,) = await submitted(store, 1, algorithm="A")
+    other, right = hand(serves=["B"]), hand(serves=["A", "B"])
+    assert await ids(other, 5) == []
+    assert await ids(right, 5) == [job]
+    await done(right, job)
+
+
+async def test_a_job_of_a_known_algorithm_waits_for_a_worker(store: Store, hand: Any) -> None:
+    await store.redis.hset(store.keys.catalogue, "A", "{}")
+    (job,) = await submitted(store, 1, algorithm="A")
+    assert await ids(hand(serves=["B"]), 5) == []
+    right = hand(serves=["A"])
+    assert await ids(right, 5) == [job]
+    await done(right, job)
+
+
+async def test_a_job_that_nobody_knows_is_granted_to_be_failed(store: Store, hand: Any) -> None:
+    (job,) = await submitted(store, 1, algorithm="A")
+    worker = hand(serves=["B"])
+    assert await ids(worker, 5) == [job]
+    await done(worker, job)
+
+
+async def test_a_worker_that_left_serves_no_more(store: Store, hand: Any) -> None:
+    gone = hand(serves=["A"])
+    gone.leases.leave(gone.incarnation)
+    assert await store.redis.exists(store.keys.served, store.keys.serves(gone.incarnation)) == 0
+
+
+async def test_enlisted_twice_is_served_once(store: Store, hand: Any) -> None:
+    worker = hand(serves=["A"])
+    worker.enlist()
+    assert await store.redis.hget(store.keys.served, "A") == b"1"
+
+
+async def test_a_hungry_worker_gets_its_share(store: Store, hand: Any) -> None:
+    await store.configure(4, by="test")
+    await submitted(store, 20)
+    rich, poor = hand("rich"), hand("poor")
+    mine = await ids(rich, 9)
+    assert len(mine) == 4
+    assert await ids(poor, 9) == []
+    for job_id in mine[:2]:
+        await done(rich, job_id)
+        await rich.claim(1)
+        assert len(await ids(poor, 9)) == 1, "the slot was kept where it was"
+    assert [len(worker.granted) for worker in (rich, poor)] == [2, 2]
+    await done(rich, *rich.granted)
+    assert len(await ids(rich, 9)) == 2, "who has its share is not hungry"
+
+
+async def test_one_slot_goes_round(store: Store, hand: Any) -> None:
+    await store.configure(1, by="test")
+    await submitted(store, 6)
+    workers = [hand(name) for name in "abc"]
+    (first,) = await ids(workers[0], 1)
+    for worker in workers[1:]:
+        assert await ids(worker, 1) == []
+    await done(workers[0], first)
+    assert await ids(workers[0], 1) == []
+    started = [len(await ids(worker, 1)) for worker in workers[1:]]
+    assert started == [1, 0]
+
+
+async def test_a_slot_left_to_a_dead_worker_is_taken_after_all(store: Store, hand: Any) -> None:
+    await store.configure(1, by="test")
+    await submitted(store, 2)
+    alive, dead = hand("alive"), hand("dead")
+    (first,) = await ids(alive, 1)
+    assert await ids(dead, 1) == []
+    await done(alive, first)
+    claimed = await alive.claim(1)
+    assert claimed.grants == ()
+    assert claimed.next_due_ms is not None and claimed.next_due_ms <= 20
+
+    async def taken() -> list[str]:
+        return await ids(alive, 1)
+
+    assert await wait_for(taken, within=3, what="hunger is forgotten")
+
+
+async def test_a_drained_worker_takes_no_more(store: Store, hand: Any) -> None:
+    await submitted(store, 2)
+    worker, other = hand(), hand()
+    assert len(await ids(worker, 1)) == 1
+    await store.redis.hset(store.keys.worker(worker.incarnation), "drained", 1)
+    claimed = await worker.claim(1)
+    assert claimed.grants == ()
+    assert claimed.next_due_ms is None, "it would ask again and again"
+    assert len(await ids(other, 1)) == 1
+    await store.redis.hdel(store.keys.worker(worker.incarnation), "drained")
+
+
+async def test_an_override_counts_until_it_ends(store: Store, hand: Any) -> None:
+    await store.configure(5, by="test")
+    await submitted(store, 5)
+    seconds, _ = await store.redis.time()
+    until = seconds * 1000 + 1300
+    await store.redis.hset(store.keys.cap, mapping={"override": 1, "until": until})
+    worker = hand()
+    claimed = await worker.claim(5)
+    assert (len(claimed.grants), claimed.cap) == (1, 1)
+    assert claimed.next_due_ms is not None and 0 < claimed.next_due_ms <= 1300, "nobody would look when it ends"
+
+    async def reverted() -> int:
+        return len(worker.granted) + 0 * len(await ids(worker, 5))
+
+    await wait_for(lambda: _reaches(reverted, 5), what="the override has ended")
+
+
+async def _reaches(count: Any, wanted: int) -> bool:
+    return await count() >= wanted
+
+
+async def test_each_step_is_in_the_log(store: Store, hand: Any) -> None:
+    a, b = await submitted(store, 2)
+    worker = hand()
+    await worker.claim(2)
+    await done(worker, a)
+    worker.leases.reap(worker.incarnation, "0 10000")
+    rows = [
+        (row[b"move"].decode(), row[b"ids"].decode(), int(row[b"running"]), int(row[b"cap"]))
+        for _, row in await store.redis.xrange(store.keys.log)
+    ]
+    assert rows == [
+        ("claim", f'["{a}","{b}"]', 2, 10),
+        ("finish", f'["{a}"]', 1, 10),
+        ("reap", f'["{b}"]', 0, 10),
+    ]
+    await store.cancel(b, keep_ms=KEEP_MS)
