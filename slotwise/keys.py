@@ -111,6 +111,11 @@ class Keys:
         return self.prefix + "loads"
 
     @cached_property
+    def meter(self) -> str:
+        """hash: what lua/parts/meter.lua keeps, and `idle`: ms that slots stood empty (see slotwise/meter.py)."""
+        return self.prefix + "meter"
+
+    @cached_property
     def log(self) -> str:
         """stream, bounded: each step that changed who runs, or the cap."""
         return self.prefix + "log"

@@ -113,6 +113,7 @@ class LeaseStore:
             keys.held(incarnation),
             keys.cap,
             keys.log,
+            keys.meter,
             keys.running_of,
             *PER_JOB,
             keys.serves(incarnation),

@@ -216,6 +216,7 @@ class Store:
             keys.hungry,
             keys.loads,
             keys.log,
+            keys.meter,
             keys.running_of,
             keys.parked_of,
             keys.starts_of,
@@ -234,7 +235,14 @@ class Store:
     def _finish(self, incarnation: str, finishes: Sequence[Finish]) -> tuple[list[str], list[scripts.Arg]]:
         keys = self.keys
         return self._job_keys(
-            keys.queue, keys.running, keys.held(incarnation), ABORT, keys.cap, keys.log, keys.running_of
+            keys.queue,
+            keys.running,
+            keys.held(incarnation),
+            ABORT,
+            keys.cap,
+            keys.log,
+            keys.meter,
+            keys.running_of,
         ), ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
 
 

@@ -226,6 +226,46 @@ async def _reaches(count: Any, wanted: int) -> bool:
     return await count() >= wanted
 
 
+async def test_a_slot_that_stood_empty_is_counted(store: Store, hand: Any) -> None:
+    await store.configure(1, by="test")
+    await submitted(store, 2)
+    came = await clock(store)
+    worker = hand()
+    await wait_for(lambda: _reaches(lambda: clock(store), came + 50), what="50 ms in which nobody claims")
+    before = await clock(store)
+    (first,) = await ids(worker, 5)
+    waited = await idle(store)
+    assert before - came <= waited <= await clock(store) - came + 2, "the first job's wait, the slot being free"
+    await wait_for(lambda: _reaches(lambda: clock(store), before + 30), what="30 ms in which the slot is taken")
+    freed = await clock(store)
+    await done(worker, first)
+    (second,) = await ids(worker, 5)
+    assert await idle(store) - waited <= await clock(store) - freed + 1, "only since the slot was free"
+    await done(worker, second)
+
+
+async def idle(store: Store) -> float:
+    return float(await store.redis.hget(store.keys.meter, "idle"))
+
+
+async def clock(store: Store) -> float:
+    seconds, micros = await store.redis.time()
+    return float(seconds * 1000 + micros / 1000)
+
+
+async def test_a_job_that_was_parked_leaves_no_slot_idle(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="1")
+    first, second = await submitted(store, 2, algorithm="A")
+    worker = hand()
+    assert await ids(worker, 2) == [first]
+    idle_before, now = await idle(store), await clock(store)
+    await wait_for(lambda: _reaches(lambda: clock(store), now + 30), what="30 ms")
+    await done(worker, first)
+    assert await ids(worker, 2) == [second]
+    assert await idle(store) == idle_before
+    await done(worker, second)
+
+
 async def test_each_step_is_in_the_log(store: Store, hand: Any) -> None:
     a, b = await submitted(store, 2)
     worker = hand()

@@ -4,8 +4,8 @@
 -- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
 --
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
---       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log
---       19 prefixes of the sets of an algorithm: running, parked, starts  22.. record, payload, in-progress, retry,
+--       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter
+--       20 prefixes of the sets of an algorithm: running, parked, starts  23.. record, payload, in-progress, retry,
 --       result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
@@ -21,7 +21,7 @@
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
 -- was lost) grants nothing new and returns what it granted, as far as it is still held.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
-  CATALOGUE, HUNGRY, LOADS, LOG, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
+  CATALOGUE, HUNGRY, LOADS, LOG, METER, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
@@ -33,6 +33,7 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: clock
 -- part: cap
 -- part: log
+-- part: meter
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
@@ -47,7 +48,7 @@ end
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm')
+    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready')
   if r.err or (r[1] and r[1] ~= state) then
     redis.call('DEL', RECORD .. id)
     r = {}
@@ -55,7 +56,7 @@ local function record_of(id, state)
   return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
     memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11], started = r[12],
-    algorithm = r[13]}
+    algorithm = r[13], ready = math.max(tonumber(r[14] or 0), tonumber(r[15] or 0))}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -147,6 +148,13 @@ local function start(id, token, algorithm)
   end
 end
 
+-- The time from when a job was due, and a slot free, to its start: the slot stood idle. Not of one that was parked:
+-- it could not have taken it.
+local idle, free_since = 0, tonumber(redis.call('HGET', METER, 'free_since') or 0) or exact
+local function count_idle(ready)
+  idle = idle + math.max(0, exact - math.max(ready, free_since))
+end
+
 local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
@@ -182,6 +190,9 @@ local function admit(id, score, payload, asked_at, alone)
     unpack(stock and {'score', score, 'due', score} or {}))
   place(id, HIDDEN)
   start(id, token, algorithm)
+  if not left_parking[id] then
+    count_idle(stock and tonumber(score) or r.ready)
+  end
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
 end
 
@@ -263,6 +274,8 @@ if #grants > 0 then
     ids[i] = granted[1]
   end
   write_log(now, 'claim', ids, cap)
+  measure(exact, cap)
+  redis.call('HINCRBYFLOAT', METER, 'idle', idle)
 end
 
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)

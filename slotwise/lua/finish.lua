@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- finish: end attempts and give their slots back; each only if its token still owns the job.
 --
--- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 prefix of the running sets of an algorithm
---       8.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter
+--       8 prefix of the running sets of an algorithm  9.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -14,14 +14,15 @@
 -- after: terminal: the job is out of the queue, its payload gone, result and record under a TTL.
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
-local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
 local EACH = 10  -- arguments an attempt
 -- part: clock
 -- part: cap
 -- part: log
-local now = clock(ARGV[1])
+-- part: meter
+local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
 local released, unmarked, ended, back = {}, {}, {}, {}
@@ -35,7 +36,7 @@ end
 
 local function wait_again(id, token, outcome, algorithm, delay, attempt)
   local record = RECORD .. id
-  note(id, 'done', token, 'state', 'pending', 'reason', outcome == 'retry' and 'retrying' or 'queued',
+  note(id, 'done', token, 'state', 'pending', 'ready', exact, 'reason', outcome == 'retry' and 'retrying' or 'queued',
     unpack(algorithm ~= '' and {'algorithm', algorithm} or {}))
   if outcome == 'retry' then
     -- a cancel came while it ended: it is due at once, and the next claim ends it
@@ -119,7 +120,9 @@ if #released > 0 then
   for algorithm, of_it in pairs(of_algorithm) do
     redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it))
   end
-  write_log(now, 'finish', released, (cap_in_force(CAP, now)))
+  local cap = cap_in_force(CAP, now)
+  write_log(now, 'finish', released, cap)
+  measure(exact, cap)
 end
 if #unmarked > 0 then
   redis.call('DEL', unpack(unmarked))

@@ -2,18 +2,19 @@
 -- reap: end the lease of a worker that gave no sign of life for its whole length, by the caller's own clock;
 -- or, with the sequence '' , of a worker that leaves by itself.
 --
--- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 prefix of the running sets of an algorithm
---       9.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
+-- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter
+--       9 prefix of the running sets of an algorithm  10.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
 --
 -- after: every job it held is `pending` in its old place, the attempt not counted; a death is counted against
 -- the job when the worker died, and `claim` gives up on a job after three.
-local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
-local SERVES, SERVED, HUNGRY, LOADS = KEYS[14], KEYS[15], KEYS[16], KEYS[17]
+local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+local SERVES, SERVED, HUNGRY, LOADS = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 -- part: clock
 -- part: cap
 -- part: log
+-- part: meter
 -- part: waiting
 local died = ARGV[2] ~= ''
 if died and redis.call('HGET', LEASES, ARGV[1]) ~= ARGV[2] then
@@ -30,7 +31,9 @@ for i = 1, #held, 2 do
   released[#released + 1] = id
 end
 if #released > 0 then
-  write_log(now, died and 'reap' or 'leave', released, (cap_in_force(CAP, now)))
+  local cap = cap_in_force(CAP, now)
+  write_log(now, died and 'reap' or 'leave', released, cap)
+  measure(now, cap)
 end
 local reserved = redis.call('HGET', WORKER, 'reserved')
 local place = reserved and redis.call('ZSCORE', QUEUE, reserved) and redis.call('HGET', RECORD .. reserved, 'score')

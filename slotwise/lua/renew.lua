@@ -1,17 +1,18 @@
 #!lua flags=allow-oom
 -- renew: a worker's sign of life, with the tokens that it holds.
 --
--- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 prefix of the running sets of an algorithm
---       9.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter
+--       9 prefix of the running sets of an algorithm  10.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
 --
 -- after: the sequence is one higher. An attempt granted by an exchange that the worker has dealt with, and that
 -- it does not list twice running, waits again: nobody runs it.
-local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
 -- part: clock
 -- part: cap
 -- part: log
+-- part: meter
 -- part: waiting
 local lease = redis.call('HGET', LEASES, ARGV[1])
 if not lease then
@@ -44,7 +45,9 @@ for i = 1, #held, 2 do
   end
 end
 if #released > 0 then
-  write_log(now, 'release', released, (cap_in_force(CAP, now)))
+  local cap = cap_in_force(CAP, now)
+  write_log(now, 'release', released, cap)
+  measure(now, cap)
 end
 if #missed > 0 then
   redis.call('HSET', WORKER, 'missed', table.concat(missed, ' '))

@@ -41,7 +41,7 @@ for i, at in ipairs(fresh) do
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
   local score = later and due or exact - (#fresh - i) / 1000 - head_start
   redis.call('SET', PAYLOAD .. id, payload)
-  redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or now, 'score', score,
+  redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
   redis.call('ZADD', QUEUE, score, id)

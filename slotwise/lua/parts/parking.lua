@@ -1,7 +1,9 @@
 -- parking: jobs that a claim met but may not start stand aside, with their true scores, in the set of the limit that
 -- binds them; out of sight in the queue, so that nothing behind them is blocked and none is met twice.
 --
--- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room().
+-- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room(). `left_parking` are the ids that this claim took from there.
+local left_parking = {}
+
 local function park(id, algorithm, score)
   redis.call('ZADD', QUEUE, HIDDEN, id)
   redis.call('ZADD', PARKED_OF .. algorithm, score, id)
@@ -48,6 +50,7 @@ local function candidates(most)
       best[#best + 1], best[#best + 2] = row[2], string.format('%.17g', row[1])
       if row[3] then
         redis.call('ZREM', PARKED_OF .. row[3], row[2])
+        left_parking[row[2]] = true
       end
     end
   end

@@ -12,6 +12,6 @@ end
 
 local function wait_again(id, now)
   redis.call('HINCRBY', RECORD .. id, 'attempt', -1)
-  redis.call('HSET', RECORD .. id, 'state', 'pending', 'reason', 'queued')
+  redis.call('HSET', RECORD .. id, 'state', 'pending', 'reason', 'queued', 'ready', now)
   redis.call('ZADD', QUEUE, redis.call('HGET', RECORD .. id, 'score') or now, id)
 end
