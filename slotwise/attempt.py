@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,13 +37,13 @@ class Grant:
             id=_text(reply[0]),
             token=reply[1].decode(),
             attempt=int(reply[2]),
-            score=float(reply[3]),
+            score=_number(reply[3]) or 0.0,
             notice=reply[4].decode(),
             payload=reply[5],
             timeout=_number(reply[6]),
-            max_attempts=int(reply[7]) if reply[7] else None,
+            max_attempts=_whole(reply[7]),
             keep_result=_number(reply[8]),
-            limits=Limits(int(reply[9]) if reply[9] else None, _number(reply[10])),
+            limits=Limits(_whole(reply[9]), _number(reply[10])),
         )
 
 
@@ -97,6 +98,7 @@ class Finish:
     retry_in_ms: int = 0
     mark_ms: int = 0
     attempt: int = 1
+    ran_ms: int | None = None  # that the body held its slot, where it came to an end of its own
 
     def args(self) -> tuple[str | bytes | int, ...]:
         """In the order of finish.lua."""
@@ -105,13 +107,14 @@ class Finish:
             self.id.encode("utf-8", "surrogateescape"),
             self.token,
             self.outcome,
-            self.algorithm,
+            self.algorithm.encode("utf-8", "replace"),
             self.error,
             self.envelope,
             keep,
             self.retry_in_ms,
             self.mark_ms,
             self.attempt,
+            "" if self.ran_ms is None else self.ran_ms,
         )
 
 
@@ -121,4 +124,13 @@ def _text(id: bytes) -> str:
 
 
 def _number(value: bytes) -> float | None:
-    return float(value) if value else None
+    """None also for what is no number, whoever wrote it into the record."""
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None
+
+
+def _whole(value: bytes) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and math.isfinite(number) else None

@@ -116,6 +116,11 @@ class Keys:
         return self.prefix + "meter"
 
     @cached_property
+    def pace(self) -> str:
+        """hash: `n:`, `mean:`, `square:` of each algorithm and of all ('*'): ms for which jobs hold slots."""
+        return self.prefix + "pace"
+
+    @cached_property
     def log(self) -> str:
         """stream, bounded: each step that changed who runs, or the cap."""
         return self.prefix + "log"

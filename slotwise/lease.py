@@ -172,10 +172,16 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
     except RedisError:
         watch.forget()
         raise
+    more = store.expire(keep_ms) == EXPIRE_AT_ONCE
+    failure: RedisError | None = None
     for incarnation, lease in watch.look(leases, began, time.monotonic()):
-        store.reap(incarnation, lease)
-    store.expire(keep_ms)
-    return look_seconds(leases)
+        try:
+            store.reap(incarnation, lease)
+        except RedisError as error:  # whatever is wrong with this one must not keep the others' slots taken
+            failure = error
+    if failure:
+        raise failure
+    return 0.0 if more else look_seconds(leases)
 
 
 class Observer:

@@ -5,6 +5,7 @@ The only module, with `lease` (the blocking half, for threads), that talks to Re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -29,6 +30,7 @@ from slotwise.record import as_queued, read_job, submit_args
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
 DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
+PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
 
 
@@ -84,12 +86,15 @@ class Store:
         args: list[scripts.Arg] = ["", max_pending, len(jobs)]
         for job in jobs:
             args += submit_args(job)
-        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, self.keys.unstarted)
+        own = self.keys
+        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace)
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
             raise SlotwiseError(
-                "queue-full", f"{max_pending} jobs wait already: try again later", retry_after_seconds=5
+                "queue-full",
+                f"{max_pending} jobs wait already: try again later",
+                retry_after_seconds=places_free_in(len(jobs), cap=int(reply[2]), hold_ms=float(reply[3] or "nan")),
             )
         return [
             await self._submitted(job, outcome.decode(), int(reply[1]))
@@ -123,7 +128,8 @@ class Store:
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
         error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
-        keys = self._job_keys(self.keys.queue, self.keys.running, self.keys.promote, ABORT, self.keys.parked_of)
+        own = self.keys
+        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, ABORT, own.parked_of)
         with reachable():
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()
@@ -242,8 +248,18 @@ class Store:
             keys.cap,
             keys.log,
             keys.meter,
+            keys.pace,
             keys.running_of,
         ), ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
+
+
+def places_free_in(jobs: int, *, cap: int, hold_ms: float) -> int:
+    """Whole seconds until a full queue has drained by `jobs`, at the pace of late; a guess while none is known."""
+    if cap == 0:
+        return PAUSED_SECONDS
+    if math.isnan(hold_ms):
+        return UNKNOWN_SECONDS
+    return min(MOST_SECONDS, max(1, math.ceil(jobs * hold_ms / cap / 1000)))
 
 
 def _texts(replies: Sequence[bytes]) -> list[str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import arq.worker
 from arq.jobs import SerializationError, deserialize_job_raw
-from arq.utils import args_to_string, ms_to_datetime, timestamp_ms, truncate
+from arq.utils import ms_to_datetime, timestamp_ms
 
 from slotwise import wire
 from slotwise.attempt import Finish, Grant
-from slotwise.errors import JobError
+from slotwise.errors import JobError, text_of
 from worker import outcome
 from worker.envelope import Call, Envelope
-from worker.events import Event, Name
 from worker.function import AlgorithmFunction, attempts_of, keep_ms
 from worker.outcome import Verdict
+from worker.report import Report
 
 if TYPE_CHECKING:
     from worker.loop import Worker
@@ -33,16 +34,18 @@ class Execution:
         self.grant = grant
         self.incarnation = incarnation
         self.task: asyncio.Task[None]
-        self._worker = worker
-        self._in_body = False
+        self.worker = worker
+        self._in_body = self._ran = False
         self._told: asyncio.Future[None] | None = None
+        self._stopping = False
         self._cancel_requested = False
         self._handed_back = False
         self._timed_out = False
-        self._call = Call()
-        self._attempt = grant.attempt
-        self._function: Any = None
-        self._started_ms = timestamp_ms()
+        self.call = Call()
+        self.attempt = grant.attempt
+        self.function: Any = None
+        self.started_ms = timestamp_ms()
+        self._report = Report(self)
 
     def cancel(self) -> None:
         """Somebody cancelled the job: end its body. Once: a second cancel would cut its cleaning up short."""
@@ -57,21 +60,23 @@ class Execution:
             self._stop_body()
 
     def _stop_body(self) -> None:
-        if self._in_body:  # else what follows it would be cut short, or a hook before it
+        if self._in_body and not self._stopping:  # once: its cleaning up, and what follows it, is not cut short
+            self._stopping = True
             self.task.cancel()
 
     async def run(self) -> None:
         """The whole life of the attempt. Raises nothing but CancelledError."""
+        self.task = self.worker.tasks[self.grant.id] = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             finish = self._finish(self._before() or await self._attempted())
         except Exception as fault:  # something poisoned, or a fault of ours: it costs this job, not the worker
             finish = self._finish_by(fault)
-        if self._worker.after_job_end:
-            self._told = self._worker.loop.create_future()
+        if self.worker.after_job_end:
+            self._told = self.worker.loop.create_future()
         try:
             await self._hook("on_job_end")
         finally:
-            self._worker.end(self, finish)
+            self.worker.end(self, finish)
         if self._told:
             await self._told
             await self._hook("after_job_end")
@@ -79,62 +84,64 @@ class Execution:
     def answered(self, word: str) -> None:
         """The store's word on the attempt's finish: 'ok', 'again' or 'stale'."""
         if word == "stale":
-            self._emit("stale")
+            self._report.event("stale")
         if self._told and not self._told.done():
             self._told.set_result(None)
 
     def _finish_by(self, fault: Exception) -> Finish:
-        self._emit("failed", failure=fault)
-        self._worker.jobs_failed += 1
-        error = JobError("exception", f"the worker could not handle this job: {type(fault).__name__}: {fault}")
+        self._report.event("failed", failure=fault)
+        self.worker.jobs_failed += 1
+        error = JobError(
+            "exception", f"the worker could not handle this job: {type(fault).__name__}: {text_of(fault)}"
+        )
         told = wire.encode(error.as_dict())
         return Finish(
             self.grant.id,
             self.grant.token,
             "failed",
             error=told,
-            keep_ms=keep_ms(self._worker, self._function, self.grant.keep_result),
+            keep_ms=keep_ms(self.worker, self.function, self.grant.keep_result),
         )
 
     def _before(self) -> Verdict | None:
         """The verdict on a job that cannot be run, None for one that can."""
-        worker, grant = self._worker, self.grant
+        worker, grant = self.worker, self.grant
         if grant.notice == "expired":
             return outcome.not_run("expired", "job expired", "expired")
         try:
             name, args, kwargs, tries, enqueued_ms = deserialize_job_raw(
                 grant.payload, deserializer=worker.job_deserializer
             )
-            self._call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
+            self.call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
             if abs(enqueued_ms) > LAST_MS:
                 raise ValueError(f"enqueued at {enqueued_ms} ms")
-            self._attempt = max(self._attempt, int(tries or 0))
+            self.attempt = max(self.attempt, int(tries or 0))
         except (SerializationError, ValueError, TypeError, OverflowError) as error:
             return outcome.failed(error, JobError("bad_params", "the job's payload cannot be read"), "unreadable")
         if grant.notice == "abort":
             return outcome.cancelled("cancelled_before_start")
         if grant.notice == "lost":
             return outcome.failed(JobError("lost", "three workers died while they ran this job"))
-        self._function = worker.functions.get(self._call.name)
-        if self._function is None:
-            return outcome.not_run("algorithm_not_found", f"function {self._call.name!r} not found", "no_function")
-        most = self._most_tries()
-        if self._attempt > most:
+        self.function = worker.functions.get(self.call.name)
+        if self.function is None:
+            return outcome.not_run("algorithm_not_found", f"function {self.call.name!r} not found", "no_function")
+        most = self.most_tries()
+        if self.attempt > most:
             return outcome.not_run("exception", f"max {most} retries exceeded", "tries_exceeded")
         return None
 
-    def _most_tries(self) -> int:
+    def most_tries(self) -> int:
         """How often the job may be tried: as arq counts `Retry`, or as its own policy allows if that is more."""
-        declared = self._function.max_tries
-        return max(self._worker.max_tries if declared is None else declared, self._attempts())
+        declared = self.function.max_tries
+        return max(self.worker.max_tries if declared is None else declared, self._attempts())
 
     def _attempts(self) -> int:
-        return attempts_of(self._function, self.grant.max_attempts, self._worker.settings.max_attempts)
+        return attempts_of(self.function, self.grant.max_attempts, self.worker.settings.max_attempts)
 
     async def _attempted(self) -> Verdict:
         try:
-            if self._worker.on_job_start:
-                await self._worker.on_job_start(self._ctx())
+            if self.worker.on_job_start:
+                await self.worker.on_job_start(self._ctx())
             if self._handed_back or self._cancel_requested:  # while the hook ran
                 raise asyncio.CancelledError
             result = await self._run_body()
@@ -149,28 +156,28 @@ class Execution:
     def _ctx(self) -> dict[str, Any]:
         """arq's context of one try."""
         return {
-            **self._worker.ctx,
+            **self.worker.ctx,
             "job_id": self.grant.id,
-            "job_try": self._attempt,
-            "enqueue_time": ms_to_datetime(self._call.enqueued_ms),
+            "job_try": self.attempt,
+            "enqueue_time": ms_to_datetime(self.call.enqueued_ms),
             "score": int(self.grant.score),
         }
 
     async def _run_body(self) -> Any:
-        worker, function, call = self._worker, self._function, self._call
+        worker, function, call = self.worker, self.function, self.call
         timeout = self.grant.timeout or function.timeout_s or worker.job_timeout_s
-        self._started_ms = timestamp_ms()
-        self._emit_started()
+        self.started_ms = timestamp_ms()
+        self._report.started()
         if isinstance(function, AlgorithmFunction):
             limits = function.algorithm.limits.tightened_by(self.grant.limits)
-            job = {"job_id": self.grant.id, "attempt": self._attempt, "seconds": timeout, **limits.as_dict()}
+            job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": timeout, **limits.as_dict()}
             coroutine = worker.bodies.run(function.algorithm, call.args, call.kwargs, job)
         else:
             coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))
         # the body has no task of its own, nor the timeout a context: together they cost as much as all the rest
         limit = None if timeout is None else worker.loop.call_later(timeout, self._time_out)
         worker.job_tasks[self.grant.id] = self.task
-        self._in_body = True
+        self._in_body = self._ran = True
         try:
             return await coroutine
         except asyncio.CancelledError:
@@ -182,8 +189,14 @@ class Execution:
             del worker.job_tasks[self.grant.id]
             if limit is not None:
                 limit.cancel()
-            while self.task.uncancel():  # whoever cancelled meant the body
-                pass
+            if self.task.cancelling():  # whoever cancelled meant the body
+                await self._forget_cancel()
+
+    async def _forget_cancel(self) -> None:
+        while self.task.uncancel():
+            pass
+        with suppress(asyncio.CancelledError):  # one that the body did not meet: uncancel() keeps it before 3.13
+            await asyncio.sleep(0)
 
     def _time_out(self) -> None:
         self._timed_out = True
@@ -191,43 +204,49 @@ class Execution:
 
     def _circumstances(self) -> outcome.Circumstances:
         return outcome.Circumstances(
-            attempt=self._attempt,
+            attempt=self.attempt,
             attempts=self._attempts(),
             cancel_requested=self._cancel_requested,
             handed_back=self._handed_back,
-            leaving=self._worker.leaving,
+            leaving=self.worker.leaving,
             timed_out=self._timed_out,
-            retry_jobs=self._worker.retry_jobs,
+            retry_jobs=self.worker.retry_jobs,
         )
 
     def _finish(self, verdict: Verdict) -> Finish:
         kept_ms = self._kept_ms()
         envelope, verdict = self._envelope(verdict, kept_ms)
-        self._tell(verdict)
-        cron = hasattr(self._function, "next_run") and verdict.outcome not in ("retry", "release", "died")
+        self._report.ended(verdict)
+        cron = hasattr(self.function, "next_run") and verdict.outcome not in ("retry", "release", "died")
         return Finish(
             id=self.grant.id,
             token=self.grant.token,
             outcome=verdict.outcome,
-            algorithm=self._call.name if self._call.enqueued_ms else "",
+            algorithm=self.call.name if self.call.enqueued_ms else "",
             error=wire.encode(verdict.error.as_dict()) if verdict.error else b"",
             envelope=envelope,
             keep_ms=kept_ms,
             retry_in_ms=int(verdict.retry_in_seconds * 1000),
             mark_ms=CRON_MARK_MS if cron else 0,
-            attempt=self._attempt - (not verdict.counted),
+            attempt=self.attempt - (not verdict.counted),
+            ran_ms=self._ran_ms(verdict),
         )
 
+    def _ran_ms(self, verdict: Verdict) -> int | None:
+        """For how long the body held its slot, where it came to an end of its own: what later ones may take."""
+        own = self._ran and verdict.outcome in ("completed", "failed", "retry") and verdict.counted
+        return timestamp_ms() - self.started_ms if own else None
+
     def _kept_ms(self) -> int | None:
-        return keep_ms(self._worker, self._function, self.grant.keep_result)
+        return keep_ms(self.worker, self.function, self.grant.keep_result)
 
     def _envelope(self, verdict: Verdict, kept_ms: int | None) -> tuple[bytes, Verdict]:
         """The bytes for `arq:result:`, and the verdict, which a result that cannot be stored turns to `failed`."""
         if verdict.outcome in ("retry", "release", "died"):
             return b"", verdict
-        worker, grant = self._worker, self.grant
+        worker, grant = self.worker, self.grant
         envelope = Envelope(
-            self._call, grant.id, worker.queue_name, self._attempt, self._started_ms, worker.serializer
+            self.call, grant.id, worker.queue_name, self.attempt, self.started_ms, worker.serializer
         )
         done, limit = verdict.outcome == "completed", worker.settings.max_result_bytes
         try:
@@ -237,64 +256,16 @@ class Execution:
             error = JobError("bad_result", f"the result is over {limit} bytes (MAX_RESULT_BYTES)")
         except Exception as unserialisable:  # whatever a serializer of the user's raises
             error = JobError("bad_result", f"unable to serialize result: {unserialisable}")
-            self._emit("result_unserialisable", failure=unserialisable)
+            self._report.event("result_unserialisable", failure=unserialisable)
         return (b"" if kept_ms == 0 else envelope.of_unserialisable(error)), outcome.failed(error)
 
     async def _hook(self, name: str) -> None:
         """A hook that fails says so in the log, and neither loses the job's result nor ends the worker."""
-        hook = getattr(self._worker, name)
-        if hook is None or self._function is None:
+        hook = getattr(self.worker, name)
+        if hook is None or self.function is None:
             return
-        ctx = {**self._worker.ctx, "job_id": self.grant.id, "job_try": self._attempt}
+        ctx = {**self.worker.ctx, "job_id": self.grant.id, "job_try": self.attempt}
         try:
             await hook(ctx)
         except Exception as failure:
-            self._emit("failed", failure=failure)
-
-    def _tell(self, verdict: Verdict) -> None:
-        worker = self._worker
-        if verdict.outcome == "completed":
-            worker.jobs_complete += 1
-        elif verdict.outcome in ("retry", "release", "died"):
-            worker.jobs_retried += 1
-        else:
-            worker.jobs_failed += 1
-        text = ""
-        if verdict.event == "completed" and verdict.result is not None and worker.log_results:
-            result = verdict.result
-            text = truncate(
-                result[:200].decode("utf-8", "replace") if isinstance(result, wire.RawJson) else repr(result)
-            )
-        elif verdict.event == "no_function":
-            text = self._call.name
-        elif verdict.event == "tries_exceeded":
-            text = str(self._most_tries())
-        extra = getattr(verdict.failure, "extra", None)
-        self._emit(
-            verdict.event,
-            text=text,
-            failure=verdict.failure,
-            extra=extra() if callable(extra) else extra,
-            delay_seconds=verdict.retry_in_seconds,
-        )
-
-    def _emit_started(self) -> None:
-        self._emit(
-            "started",
-            seconds=(self._started_ms - self._call.enqueued_ms) / 1000,
-            text=args_to_string(self._call.args, self._call.kwargs),
-            delay_seconds=(self._started_ms - self.grant.score) / 1000,
-        )
-
-    def _emit(self, name: Name, *, seconds: float | None = None, **fields: Any) -> None:
-        cron = hasattr(self._function, "next_run")
-        self._worker.emit(
-            Event(
-                name,
-                job_id=self.grant.id,
-                ref=self._call.name if cron else f"{self.grant.id}:{self._call.name}",
-                seconds=(timestamp_ms() - self._started_ms) / 1000 if seconds is None else seconds,
-                attempt=self._attempt,
-                **fields,
-            )
-        )
+            self._report.event("failed", failure=failure)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import arq.worker
 from arq.cron import CronJob
 from arq.worker import Function
 
 from slotwise.algorithm import Algorithm
+
+MOST_SECONDS: Final = 1e10
 
 
 @dataclass
@@ -44,12 +46,17 @@ def attempts_of(function: Function | CronJob, asked: int | None, default: int) -
 def keep_ms(worker: arq.worker.Worker, function: Function | CronJob | None, asked: float | None) -> int | None:
     """How long to keep a result, as the job (seconds), its function or the worker says; None for ever."""
     if asked is not None:
-        return int(asked * 1000)
+        return _bounded(asked)
     forever = getattr(function, "keep_result_forever", None)
     if worker.keep_result_forever if forever is None else forever:
         return None
     seconds = getattr(function, "keep_result_s", None)
-    return int((worker.keep_result_s if seconds is None else seconds) * 1000)
+    return _bounded(worker.keep_result_s if seconds is None else seconds)
+
+
+def _bounded(seconds: float) -> int:
+    """In ms, as Redis takes it: not below 0, and a few centuries at most."""
+    return int(max(0.0, min(seconds, MOST_SECONDS)) * 1000)
 
 
 async def _not_called_by_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from slotwise.attempt import Claimed, Finish
 from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
-from worker import log
+from worker import delivery, log
 from worker.events import Event, Subscriber
 from worker.exchange import Ending
 from worker.execution import Execution
@@ -35,7 +35,7 @@ logger = logging.getLogger("arq.worker")
 
 NET_SECONDS: Final = 0.5  # the slow poll below the wakes, as often as arq polls
 WIND_UP_SECONDS: Final = 10.0  # for telling the store the last results at the end
-AWAY_AT_END_SECONDS: Final = 2.0  # that a worker which was told to stop waits for Redis to come back
+LAST_WORDS_SECONDS: Final = 2.0  # for what is still said when the lease is given up
 GATHER_TURNS: Final = 3  # of the event loop, before an exchange leaves
 FIRST_CAP: Final = 10  # slots asked for before the live cap was ever heard
 
@@ -75,7 +75,7 @@ class Worker(arq.worker.Worker):
         self._next_due: float | None = None
         self._working = False
         self._flushing: asyncio.Task[None] | None = None
-        self._station: Station | None = None
+        self.station: Station | None = None
         self._opening = asyncio.Lock()
 
     async def main(self) -> None:
@@ -105,7 +105,7 @@ class Worker(arq.worker.Worker):
         look, self._look = self._look, False
         asked = self._free_slots(station)
         if asked or look or not station.exchange.idle:
-            await self._take(await station.exchange.run(asked, look_for_cancels=look))
+            await self.take(await station.exchange.run(asked, look_for_cancels=look))
         self._roster.raise_error()
         async with asyncio.timeout(station.exchange.timeout_seconds):  # it talks to Redis, on any connection
             await self.heart_beat()
@@ -114,7 +114,7 @@ class Worker(arq.worker.Worker):
         """Claim and start these jobs, as far as they are due, wait, and fit under the cap."""
         station = await self._ready()
         ids = tuple(job_id.decode() for job_id in job_ids)
-        await self._take(await station.exchange.run(self._free_slots(station), ids=ids))
+        await self.take(await station.exchange.run(self._free_slots(station), ids=ids))
 
     def handle_sig(self, signum: signal.Signals) -> None:
         """Stop at once: running bodies are cancelled, and their jobs handed back."""
@@ -138,19 +138,27 @@ class Worker(arq.worker.Worker):
         if not self._pool:
             return
         self.leaving = self._winding_up = True
-        if self._station is not None:
+        try:
+            if self.station is not None:
+                await self._leave(self.station)
+        finally:
+            if self.on_shutdown:
+                await self.on_shutdown(self.ctx)
+            with suppress(TimeoutError, RedisError, OSError):
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await self.pool.delete(self.health_check_key)
+                    await self.pool.close(close_connection_pool=True)
+            self._pool = None
+            self.leaving = self._stopped = self._winding_up = False
+
+    async def _leave(self, station: Station) -> None:
+        try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(WIND_UP_SECONDS):
-                    await self._wind_up(self._station)
-            station, self._station = self._station, None
+                    await delivery.wind_up(self, station)
+        finally:
+            self.station = None
             await station.close(leave=not self._roster.busy())
-        with suppress(RedisError, OSError):
-            await self.pool.delete(self.health_check_key)
-        if self.on_shutdown:
-            await self.on_shutdown(self.ctx)
-        await self.pool.close(close_connection_pool=True)
-        self._pool = None
-        self.leaving = self._stopped = self._winding_up = False
 
     async def _ready(self) -> Station:
         """The connections, lease and processes that this worker works with; started at first use."""
@@ -163,11 +171,11 @@ class Worker(arq.worker.Worker):
                     default_queue_name=self.queue_name,
                     expires_extra_ms=self.expires_extra_ms,
                 )
-            if self._station is None:
+            if self.station is None:
                 self.ctx["redis"] = self.pool
-                self._station = await Station.open(self)
-                self.bodies = self._station.bodies
-        return self._station
+                self.station = await Station.open(self)
+                self.bodies = self.station.bodies
+        return self.station
 
     async def _ready_at_last(self) -> Station | None:
         """The station, whenever Redis lets us have it; None when the worker was stopped before that."""
@@ -219,7 +227,7 @@ class Worker(arq.worker.Worker):
             free = min(free, self.max_burst_jobs - self._jobs_started())
         return max(0, min(free, self.queue_read_limit))
 
-    async def _take(self, claimed: Claimed) -> None:
+    async def take(self, claimed: Claimed) -> None:
         """Start what was granted, cancel what is to be cancelled."""
         station = await self._ready()
         if claimed.gone:
@@ -243,40 +251,18 @@ class Worker(arq.worker.Worker):
     def end(self, execution: Execution, finish: Finish) -> None:
         """Tell the store of an attempt's end with the next exchange, which this brings about."""
         self._roster.body_ended(execution)
-        if self._station is not None:
-            self._station.exchange.end(Ending(finish, partial(self._roster.answered, execution)))
+        if self.station is not None:
+            self.station.exchange.end(Ending(finish, partial(self._roster.answered, execution)))
             self._woken.set()
             self._flush_soon()
 
     def _flush_soon(self) -> None:
         """Tell the store what has ended although no `main` runs that would."""
-        station = self._station
+        station = self.station
         if station is None or self._working or self._winding_up or station.exchange.idle:
             return
         if self._flushing is None or self._flushing.done():
-            self._flushing = self.loop.create_task(self._flush(station))
-
-    async def _flush(self, station: Station) -> None:
-        patience = Patience()
-        while not station.exchange.idle and station is self._station:
-            try:
-                await self._take(await station.exchange.run(0))
-            except (RedisError, OSError, SlotwiseError) as error:
-                await patience.sit_out(error)
-
-    async def _wind_up(self, station: Station) -> None:
-        patience, give_up_at = Patience(), float("inf")
-        while self.tasks or not station.exchange.idle:
-            try:
-                for grant in (await station.exchange.run(0)).grants:  # of an exchange that the signal interrupted
-                    station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
-            except (RedisError, OSError, SlotwiseError) as error:
-                give_up_at = min(give_up_at, self.loop.time() + AWAY_AT_END_SECONDS)
-                if self.loop.time() >= give_up_at:
-                    return  # whoever watches the lease will hand the jobs on
-                await patience.sit_out(error)
-            if self.tasks and station.exchange.idle:
-                await asyncio.wait(self.tasks.values(), timeout=0.02)
+            self._flushing = self.loop.create_task(delivery.flush(self, station))
 
     def on_change(self, key: str) -> None:
         """The server says that `key` changed; '' means anything may have."""

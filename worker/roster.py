@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ class Roster:
         worker = self._worker
         execution = Execution(worker, grant, incarnation)
         self._executions[grant.token] = self._busy[grant.token] = execution
-        execution.task = worker.tasks[grant.id] = worker.loop.create_task(execution.run())
-        execution.task.add_done_callback(lambda _: self._task_ended(execution))
+        task = worker.loop.create_task(execution.run())
+        if not task.done():  # an eager one may be, and has then told of its end
+            execution.task = worker.tasks[grant.id] = task
+        task.add_done_callback(lambda ended: self._task_ended(execution, ended))
 
     def body_ended(self, execution: Execution) -> None:
         """Its slot is free as soon as the store knows."""
@@ -36,13 +39,13 @@ class Roster:
         self._executions.pop(execution.grant.token, None)
         execution.answered(word)
 
-    def _task_ended(self, execution: Execution) -> None:
+    def _task_ended(self, execution: Execution, task: asyncio.Task[None]) -> None:
         tasks = self._worker.tasks
-        if tasks.get(execution.grant.id) is execution.task:
+        if tasks.get(execution.grant.id) is task:
             del tasks[execution.grant.id]
         if self._busy.pop(execution.grant.token, None):  # cancelled before it began: nobody will tell the store
             del self._executions[execution.grant.token]
-        if not execution.task.cancelled() and (error := execution.task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._errors.append(error)
 
     def raise_error(self) -> None:

@@ -45,6 +45,11 @@ local function to_cancel(id)
     and (ARGV[5] == 'any' or redis.call('HEXISTS', RECORD .. id, 'cancel_requested') == 1)
 end
 
+-- A record's field; 0 for one that is missing, or no number, whoever wrote it.
+local function number_of(value)
+  return tonumber(value or 0) or 0
+end
+
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
@@ -53,10 +58,10 @@ local function record_of(id, state)
     redis.call('DEL', RECORD .. id)
     r = {}
   end
-  return {state = r[1], attempt = tonumber(r[2] or 0), score = r[3], deaths = tonumber(r[4] or 0),
+  return {state = r[1], attempt = number_of(r[2]), score = r[3], deaths = number_of(r[4]),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
-    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11], started = r[12],
-    algorithm = r[13], ready = math.max(tonumber(r[14] or 0), tonumber(r[15] or 0))}
+    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11] and number_of(r[11]), started = r[12],
+    algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15]))}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -84,7 +89,10 @@ if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
 end
 
 local cap, reverts_in = cap_in_force(CAP, now)
-if redis.call('HGET', WORKER, 'exchange') == number then
+local latest = tonumber(redis.call('HGET', WORKER, 'exchange') or 0)
+if tonumber(number) < latest then  -- a copy that was held up on the way: the worker has gone on since
+  return {'ok', '', cap, {}, {}}
+elseif tonumber(number) == latest then
   local held = redis.call('HGETALL', HELD)
   for i = 1, #held, 2 do
     if string.sub(held[i + 1], 1, #prefix) == prefix then
@@ -165,7 +173,7 @@ local function admit(id, score, payload, asked_at, alone)
     put_aside = true
     return
   end
-  if r.expires and tonumber(r.expires) <= now and not r.started then  -- `expire` ends it
+  if r.expires and r.expires <= now and not r.started then  -- `expire` ends it
     place(id, HIDDEN)
     return
   end
@@ -181,8 +189,12 @@ local function admit(id, score, payload, asked_at, alone)
   local stock = not r.state
   if stock then  -- a stock client's job: its record begins here, and its payload may expire no more
     r.score = score
-    r.attempt = tonumber(redis.call('MGET', RETRY .. id)[1] or 0) or 0
+    r.attempt = number_of(redis.call('MGET', RETRY .. id)[1])
     redis.call('PERSIST', PAYLOAD .. id)
+  end
+  if not tonumber(r.score) then
+    r.score = score
+    redis.call('HSET', RECORD .. id, 'score', score)
   end
   r.attempt = r.attempt + 1
   local token = prefix .. #grants

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- finish: end attempts and give their slots back; each only if its token still owns the job.
 --
--- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter
---       8 prefix of the running sets of an algorithm  9.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace
+--       9 prefix of the running sets of an algorithm  10.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
---       the attempt's number
+--       the attempt's number, ms that the body held the slot ('' = says nothing of its kind)
 --       outcome = 'completed' | 'failed' | 'cancelled' | 'retry' | 'release' | 'died'
 -- returns  {'ok' | 'again' | 'stale', …}: `again` = this very finish was done before (its reply was lost);
 --          `stale` = the job is no longer this attempt's, and nothing was changed
@@ -14,14 +14,15 @@
 -- after: terminal: the job is out of the queue, its payload gone, result and record under a TTL.
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
-local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
-local EACH = 10  -- arguments an attempt
+local EACH = 11  -- arguments an attempt
 -- part: clock
 -- part: cap
 -- part: log
 -- part: meter
+-- part: pace
 local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
@@ -79,7 +80,7 @@ local ids = {}
 for at = 3, #ARGV, EACH do
   ids[#ids + 1] = ARGV[at]
 end
-local owner, algorithms, of_algorithm = {}, {}, {}
+local owner, algorithms, of_algorithm, times, all_times = {}, {}, {}, {}, {}
 for i, held in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
   if held then
     owner[ids[i]], algorithms[ids[i]] = string.match(held, '^(%S+) ?(.*)$')
@@ -96,6 +97,12 @@ for i, id in ipairs(ids) do
     if algorithm ~= '' then
       of_algorithm[algorithm] = of_algorithm[algorithm] or {}
       table.insert(of_algorithm[algorithm], id)
+    end
+    local ran = tonumber(ARGV[at + 10])
+    if ran then
+      all_times[#all_times + 1] = ran
+      times[algorithm] = times[algorithm] or {}
+      table.insert(times[algorithm], ran)
     end
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then
@@ -123,6 +130,12 @@ if #released > 0 then
   local cap = cap_in_force(CAP, now)
   write_log(now, 'finish', released, cap)
   measure(exact, cap)
+  if #all_times > 0 then
+    keep_pace('*', all_times)
+    for algorithm, of_it in pairs(times) do
+      keep_pace(algorithm, of_it)
+    end
+  end
 end
 if #unmarked > 0 then
   redis.call('DEL', unpack(unmarked))

@@ -24,10 +24,11 @@ local held, now, released = redis.call('HGETALL', HELD), clock(), {}
 for i = 1, #held, 2 do
   local id = held[i]
   give_up_slot(id, held[i + 1])
-  if died then
-    redis.call('HINCRBY', RECORD .. id, 'deaths', 1)
-  end
   wait_again(id, now)
+  if died then
+    local deaths = tonumber(redis.call('HGET', RECORD .. id, 'deaths') or 0) or 0
+    redis.call('HSET', RECORD .. id, 'deaths', deaths + 1)
+  end
   released[#released + 1] = id
 end
 if #released > 0 then

@@ -1,17 +1,18 @@
 #!lua
 -- submit: put jobs into the queue, all of them or none; a job whose id is there already is left as it is.
 --
--- KEYS  1 queue  2 running  3 promote  4 unstarted  5.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
--- returns  {'ok', now, {'new'|'replayed'|'conflict', …}} or {'full', now}
+-- returns  {'ok', now, {'new'|'replayed'|'conflict', …}} or {'full', now, cap, ms that a job holds a slot ('' = not known yet)}
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, RECORD, PAYLOAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, RECORD, PAYLOAD = unpack(KEYS)
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
+-- part: cap
 local now, exact = clock(ARGV[1])
 local count = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
@@ -31,7 +32,7 @@ for i = 1, count do
   at = at + FIXED + 2 * fields
 end
 if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
-  return {'full', now}
+  return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
 end
 
 for i, at in ipairs(fresh) do

@@ -1,12 +1,13 @@
 -- ending: end a job that waits. Its envelope is its payload's JSON with the outcome's keys put behind: nothing is
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
--- Needs QUEUE, PROMOTE, ABORT, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs).
+-- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs).
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload = redis.call('MGET', PAYLOAD .. id)[1]
   local algorithm = redis.call('HGET', RECORD .. id, 'algorithm')
   redis.call('ZREM', QUEUE, id)
   redis.call('ZREM', PROMOTE, id)
+  redis.call('ZREM', UNSTARTED, id)
   redis.call('ZREM', ABORT, id)
   if algorithm then
     redis.call('ZREM', PARKED_OF .. algorithm, id)

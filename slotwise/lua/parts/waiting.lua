@@ -11,7 +11,13 @@ local function give_up_slot(id, held)
 end
 
 local function wait_again(id, now)
-  redis.call('HINCRBY', RECORD .. id, 'attempt', -1)
-  redis.call('HSET', RECORD .. id, 'state', 'pending', 'reason', 'queued', 'ready', now)
-  redis.call('ZADD', QUEUE, redis.call('HGET', RECORD .. id, 'score') or now, id)
+  local score = redis.pcall('HGET', RECORD .. id, 'score')
+  if type(score) == 'table' then  -- an error: no hash, so no record of ours
+    redis.call('DEL', RECORD .. id)
+    score = nil
+  end
+  local attempt = tonumber(redis.call('HGET', RECORD .. id, 'attempt') or 1) or 1
+  redis.call('HSET', RECORD .. id, 'attempt', attempt - 1, 'state', 'pending', 'reason', 'queued', 'ready', now,
+    'score', tonumber(score) or now)
+  redis.call('ZADD', QUEUE, tonumber(score) or now, id)
 end
