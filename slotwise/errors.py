@@ -20,6 +20,8 @@ Code = Literal[
     "job-not-found",
     "algorithm-not-found",
     "already-finished",
+    "still-active",
+    "not-kept",
     "idempotency-key-reused",
     "payload-too-large",
     "unsupported-media-type",
@@ -66,6 +68,17 @@ class SlotwiseError(Exception):
         self.message = message
         self.errors = errors or []
         self.retry_after_seconds = retry_after_seconds
+
+
+def unknown_job(job_id: str) -> SlotwiseError:
+    """The error of an id that nobody knows."""
+    return SlotwiseError(
+        "job-not-found", f"No job is called {printable(job_id, 100)!r}, or it ended and was not kept any longer."
+    )
+
+
+def queue_full(max_pending: int) -> SlotwiseError:
+    return SlotwiseError("queue-full", f"{max_pending} jobs wait already: try again later", retry_after_seconds=5)
 
 
 class JobError(RuntimeError):

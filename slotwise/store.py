@@ -5,6 +5,7 @@ The only module, with `lease` (the blocking half, for threads), that talks to Re
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -20,16 +21,18 @@ from slotwise import scripts, wire
 from slotwise.attempt import Claim, Claimed, Finish
 from slotwise.away import reachable
 from slotwise.ended import Ended
-from slotwise.errors import JobError, SlotwiseError
+from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.line import Line
 from slotwise.record import as_queued, read_job, submit_args
+from slotwise.retry import as_retried, retry_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
 DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
+LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,7 @@ class Store:
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
-            raise SlotwiseError(
-                "queue-full", f"{max_pending} jobs wait already: try again later", retry_after_seconds=5
-            )
+            raise queue_full(max_pending)
         return [
             await self._submitted(job, outcome.decode(), int(reply[1]))
             for job, outcome in zip(jobs, reply[2], strict=True)
@@ -109,6 +110,10 @@ class Store:
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
+        return (await self._read(job_id))[0]
+
+    async def _read(self, job_id: str) -> tuple[Job | None, bytes | None]:
+        """The job, and the envelope of its result."""
         with reachable():
             async with self.redis.pipeline(transaction=True) as tr:
                 tr.hgetall(RECORD + job_id)
@@ -118,7 +123,7 @@ class Store:
                 tr.pexpiretime(RECORD + job_id)
                 tr.zscore(ABORT, job_id)
                 record, payload, envelope, score, expires_ms, abort = await tr.execute()
-        return read_job(job_id, record, payload, envelope, score, expires_ms, abort)
+        return read_job(job_id, record, payload, envelope, score, expires_ms, abort), envelope
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
@@ -128,6 +133,37 @@ class Store:
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()
         return outcome
+
+    async def retry(self, job_id: str, *, level_ms: float, max_pending: int) -> Job:
+        """Let a job that failed or was cancelled wait again; each level of its priority is worth `level_ms`.
+
+        State after: `pending`, as returned. Raises: SlotwiseError `job-not-found`, `still-active`,
+        `already-finished`, `not-kept`, `queue-full`.
+        """
+        keys, token = self._ended_job_keys(), secrets.token_hex(16)
+        for _ in range(LOOKS):
+            job, envelope = await self._read(job_id)
+            if job is None:
+                raise unknown_job(job_id)
+            args = retry_args(job, envelope, token, level_ms, max_pending)
+            with reachable():
+                outcome, *due_ms = await scripts.RETRY.run(self.redis, keys, args)
+            if outcome == b"full":
+                raise queue_full(max_pending)
+            if outcome == b"ok":
+                return as_retried(job, *due_ms)
+        raise SlotwiseError("still-active", "Somebody else uses the job's id at this moment: look at it again.")
+
+    async def erase(self, job_id: str) -> None:
+        """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""
+        keys = self._ended_job_keys()
+        with reachable():
+            known = await self.redis.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
+            outcome = await scripts.ERASE.run(self.redis, keys, [job_id])
+        if outcome == b"active":
+            raise SlotwiseError("still-active", "The job has not ended: cancel it first, and erase it then.")
+        if outcome == b"unknown" and not known:  # else its reply was lost, and this is the second sending
+            raise unknown_job(job_id)
 
     async def slots(self) -> Slots:
         """The cap and the number of running jobs, of one instant."""
@@ -194,6 +230,10 @@ class Store:
 
     def _job_keys(self, *names: str) -> list[str]:
         return [*names, *PER_JOB]
+
+    def _ended_job_keys(self) -> list[str]:
+        keys = self.keys
+        return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
 
     def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
         keys = self.keys
