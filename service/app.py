@@ -91,8 +91,9 @@ def _routes() -> list[Route]:
     return [
         _route("POST", "/jobs", jobs.submit),
         _route("GET", "/jobs/concurrency/status", slots.status),
-        _route("GET", "/jobs/{job_id:job_id}", jobs.read),
+        _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
+        _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
         _route("GET", "/healthz", health.healthz),
@@ -100,11 +101,13 @@ def _routes() -> list[Route]:
     ]
 
 
-def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+def _route(method: str, path: str, endpoint: Endpoint, **others: Endpoint) -> Route:
+    """A path and its endpoint; `others` are those of more methods, in one route so that a 405 names them all."""
+
     async def without_query(request: Request) -> Response:
         if request.scope["query_string"]:
             name = next(iter(request.query_params), request.url.query)
             raise invalid(f"This endpoint takes no query parameters: leave out {printable(name, 100)!r}.")
-        return await endpoint(request)
+        return await others.get(request.method, endpoint)(request)
 
-    return Route(path, without_query, methods=[method], name=endpoint.__qualname__)
+    return Route(path, without_query, methods=[method, *others], name=endpoint.__qualname__)

@@ -41,12 +41,14 @@ class Move(StrEnum):
     REAP = "reap"  # its worker died
     CANCEL = "cancel"
     EXPIRE = "expire"  # it had to start by now, and has not
+    REOPEN = "reopen"  # somebody retries a job that had ended: its attempts begin anew
+    ERASE = "erase"  # nothing knows it any more
 
 
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
-# (state before, move) -> state after. A pair that is not here changes nothing.
-MOVES: Final[dict[tuple[State, Move], State]] = {
+# (state before, move) -> state after; None: the job is gone. A pair that is not here changes nothing.
+MOVES: Final[dict[tuple[State, Move], State | None]] = {
     (State.PENDING, Move.CLAIM): State.RUNNING,
     (State.PENDING, Move.CANCEL): State.CANCELLED,
     (State.PENDING, Move.EXPIRE): State.FAILED,  # unless it has run before
@@ -57,6 +59,11 @@ MOVES: Final[dict[tuple[State, Move], State]] = {
     (State.RUNNING, Move.RELEASE): State.PENDING,
     (State.RUNNING, Move.REAP): State.PENDING,
     (State.RUNNING, Move.CANCEL): State.RUNNING,  # marked; its worker kills the body, then `stop`
+    (State.FAILED, Move.REOPEN): State.PENDING,
+    (State.CANCELLED, Move.REOPEN): State.PENDING,
+    (State.COMPLETED, Move.ERASE): None,
+    (State.FAILED, Move.ERASE): None,
+    (State.CANCELLED, Move.ERASE): None,
 }
 
 
