@@ -334,8 +334,9 @@ async def test_what_holds_up_one_reap_holds_up_no_other(store: Store, hand: Any)
     await stuck.claim(1)
     await dead.claim(1)
     (late,) = await submitted(store, 1, start_within_ms=1)
-    await store.redis.delete(store.keys.held(stuck.incarnation))
-    await store.redis.set(store.keys.held(stuck.incarnation), "x")
+    held = store.keys.held(stuck.incarnation)
+    await store.redis.rename(held, "aside")
+    await store.redis.set(held, "x")
     watch = Watch()
     now = time.monotonic()
     watch._since = {name: (lease, now - 60) for name, lease in stuck.leases.leases().items()}
@@ -346,8 +347,8 @@ async def test_what_holds_up_one_reap_holds_up_no_other(store: Store, hand: Any)
     job = await store.job(late)
     assert job is not None
     assert job.state is State.FAILED, "expired jobs wait on"
-    left = [store.keys.held(stuck.incarnation), store.keys.running, store.keys.running_of + "Add"]
-    await store.redis.delete(*left)
+    await store.redis.rename("aside", held)
+    stuck.leases.leave(stuck.incarnation)
     for job_id in (one, two):
         await store.cancel(job_id, keep_ms=KEEP_MS)
 
