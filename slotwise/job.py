@@ -87,6 +87,16 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """An attempt that has ended. `outcome` is that of its finish, or the job's own end."""
+
+    started_ms: int
+    ended_ms: int
+    worker: str
+    outcome: str
+
+
+@dataclass(frozen=True)
 class Job:
     """A job as one atomic read shows it. Times are milliseconds since the epoch, by Redis's clock."""
 
@@ -109,6 +119,7 @@ class Job:
     expires_ms: int | None = None
     cancel_requested: bool = False
     worker: str | None = None
+    history: tuple[Attempt, ...] = ()  # the attempts that did not end the job
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,22 @@ ENLIST: Final = Script("enlist")
 RENEW: Final = Script("renew")
 REAP: Final = Script("reap")
 EXPIRE: Final = Script("expire")
+EXPLAIN: Final = Script("explain")
 CONFIGURE: Final = Script("configure")
 PUBLISH: Final = Script("publish")
 
-ALL: Final = (SUBMIT, CLAIM, FINISH, CANCEL, RETRY, ERASE, ENLIST, RENEW, REAP, EXPIRE, CONFIGURE, PUBLISH)
+ALL: Final = (
+    SUBMIT,
+    CLAIM,
+    FINISH,
+    CANCEL,
+    RETRY,
+    ERASE,
+    ENLIST,
+    RENEW,
+    REAP,
+    EXPIRE,
+    CONFIGURE,
+    PUBLISH,
+    EXPLAIN,
+)

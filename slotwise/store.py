@@ -21,6 +21,7 @@ from slotwise.away import reachable
 from slotwise.claims import Claims
 from slotwise.ended import Ended
 from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
+from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.record import as_queued, read_job, submit_args
@@ -30,6 +31,7 @@ Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "
 
 DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
+HOLDERS: Final = 100  # ids that an explanation names at most
 LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
@@ -149,6 +151,15 @@ class Store:
             if outcome == b"ok":
                 return as_retried(job, *told)
         raise SlotwiseError("still-active", "Somebody else uses the job's id at this moment: look at it again.")
+
+    async def explain(self, job_id: str) -> Facts | None:
+        """What binds a job that waits, as one instant shows it; None for one that is not in the queue."""
+        own = self.keys
+        keys = [own.queue, own.running, own.cap, own.limits, own.parked, own.served, own.suspects, own.pace]
+        keys += [own.leases, own.running_of, own.parked_of, own.starts_of, own.workers, *PER_JOB]
+        with reachable():
+            reply = await scripts.EXPLAIN.run(self.redis, keys, [job_id, "", HOLDERS])
+        return None if reply[0] == b"gone" else Facts.of(reply)
 
     async def erase(self, job_id: str) -> None:
         """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""

@@ -27,7 +27,6 @@ local DEATHS = 3  -- workers that may die under a job; the last time it runs alo
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 local LEFT_MS = 20  -- until a claim that left slots to a hungry worker looks whether it came
-local STOCK_ALGORITHM = '^{"t":[^,]*,"f":"([^"\\]+)"'  -- in a payload, as arq orders its keys
 local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand values at most
 
 -- part: clock
@@ -145,6 +144,7 @@ local function meant_for(id, r, asked_at, payload)
   return ARGV[5] == 'any' or r.cancel_requested
 end
 
+-- part: stock
 -- part: room
 -- part: parking
 local function start(id, token, algorithm)
@@ -166,7 +166,7 @@ end
 local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
-  local algorithm = r.algorithm or payload and string.match(string.sub(payload, 1, 300), STOCK_ALGORITHM) or nil
+  local algorithm = algorithm_of(r.algorithm, payload)
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
     redis.call('ZADD', SUSPECTS, now, id)

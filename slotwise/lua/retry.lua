@@ -38,7 +38,7 @@ redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id)
 
 local score = exact - head_start
 redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
-  'head_start', 'ready')
+  'head_start', 'ready', 'history')
 redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0, 'due', exact, 'score', score,
   'retried', token)
 redis.call('PERSIST', record)
