@@ -179,13 +179,16 @@ async def test_one_slot_goes_round(store: Store, hand: Any) -> None:
     assert await ids(workers[0], 1) == []
     started = [len(await ids(worker, 1)) for worker in workers[1:]]
     assert started == [1, 0]
+    await done(workers[1], *workers[1].granted)
+    assert [len(await ids(worker, 1)) for worker in (workers[1], workers[2])] == [0, 1], "the third gets its turn"
 
 
-async def test_a_slot_left_to_a_dead_worker_is_taken_after_all(store: Store, hand: Any) -> None:
-    await store.configure(1, by="test")
-    await submitted(store, 2)
+@pytest.mark.parametrize("cap", [1, 4])
+async def test_a_slot_left_to_a_dead_worker_is_taken_after_all(store: Store, hand: Any, cap: int) -> None:
+    await store.configure(cap, by="test")
+    await submitted(store, 2 * cap)
     alive, dead = hand("alive"), hand("dead")
-    (first,) = await ids(alive, 1)
+    first = (await ids(alive, cap))[0]
     assert await ids(dead, 1) == []
     await done(alive, first)
     claimed = await alive.claim(1)

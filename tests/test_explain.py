@@ -118,7 +118,10 @@ async def test_the_holders_and_the_place_in_the_line(store: Store, hand: Any) ->
     answer = await asked(store, third)
     assert answer.position == 1
     assert answer.eta == pytest.approx((2.0, 2.0 + 1.2816 * 4 / 12**0.5))
-    await worker.finish(grant)
+    await worker.finish(grant, ran_ms=1000)
+    facts = await store.explain(third)
+    assert facts is not None
+    assert (facts.n, facts.mean, facts.square) == (2, 2500, (4000**2 + 1000**2) / 2)
     await worker.finish(await worker.claim_one())
     assert await store.explain(third) is None
 
