@@ -16,7 +16,8 @@
 --
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
--- was lost) grants nothing new and returns what it granted, as far as it is still held.
+-- was lost) grants nothing new and returns what it granted, as far as it is still held. One that arrives after a
+-- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local RECORD, PAYLOAD, IN_PROGRESS, RETRY = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
@@ -79,7 +80,11 @@ if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
 end
 
 local cap = tonumber(redis.call('HGET', CAP, 'configured') or 10)
-if redis.call('HGET', WORKER, 'exchange') == number then
+local last = tonumber(redis.call('HGET', WORKER, 'exchange') or 0)
+if last > tonumber(number) then  -- a copy of an answered exchange, from a link that was given up on
+  return {'ok', '', cap, {}, {}}
+end
+if last == tonumber(number) then
   local held = redis.call('HGETALL', HELD)
   for i = 1, #held, 2 do
     if string.sub(held[i + 1], 1, #prefix) == prefix then
