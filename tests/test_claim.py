@@ -275,18 +275,6 @@ async def test_a_job_that_was_parked_leaves_no_slot_idle(store: Store, hand: Any
     await done(worker, second)
 
 
-async def test_a_copy_of_an_exchange_that_was_held_up_grants_nothing(store: Store, hand: Any) -> None:
-    first, second = await submitted(store, 2)
-    worker = hand()
-    assert await ids(worker, 1) == [first]
-    older = worker.last
-    await worker.claim(0)
-    assert (await store.claims.claim(older)).grants == ()
-    assert (await store.slots()).running == 1
-    assert await ids(worker, 1) == [second]
-    await done(worker, first, second)
-
-
 @pytest.mark.parametrize("damage", ["gone", "no hash", "no numbers"])
 async def test_a_damaged_record_holds_up_no_reap(store: Store, hand: Any, damage: str) -> None:
     damaged, whole = await submitted(store, 2)

@@ -133,6 +133,23 @@ async def test_an_exchange_sent_again_grants_the_same(store: Store, hand: Any) -
     assert set(ids) > {grant.id for grant in first.grants}
 
 
+async def test_a_copy_of_an_exchange_that_arrives_after_a_later_one_grants_nothing(
+    store: Store, hand: Any
+) -> None:
+    worker, grant = await started(store, hand)
+    late = worker.last
+    assert await worker.finish(grant) == "ok"
+    await worker.claim()
+    await submitted(store, 2)
+    assert (await store.claim(late)).grants == ()
+    assert (await store.slots()).running == 0
+    (granted,) = (await worker.claim()).grants
+    unheard = worker.last
+    assert (await store.claim(late)).grants == ()
+    assert (await store.claim(unheard)).grants == (granted,), "the copy did not make it a new exchange"
+    await worker.finish(granted)
+
+
 async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> None:
     worker, grant = await started(store, hand)
     assert await worker.finish(grant) == "ok"
