@@ -141,12 +141,12 @@ async def test_a_copy_of_an_exchange_that_arrives_after_a_later_one_grants_nothi
     assert await worker.finish(grant) == "ok"
     await worker.claim()
     await submitted(store, 2)
-    assert (await store.claim(late)).grants == ()
+    assert (await store.claims.claim(late)).grants == ()
     assert (await store.slots()).running == 0
     (granted,) = (await worker.claim()).grants
     unheard = worker.last
-    assert (await store.claim(late)).grants == ()
-    assert (await store.claim(unheard)).grants == (granted,), "the copy did not make it a new exchange"
+    assert (await store.claims.claim(late)).grants == ()
+    assert (await store.claims.claim(unheard)).grants == (granted,), "the copy did not make it a new exchange"
     await worker.finish(granted)
 
 
