@@ -30,7 +30,7 @@ class Claims:
 
     async def claim(self, claim: Claim) -> Claimed:
         """Ask for slots. Raises: redis.RedisError (the worker's loop sends the same claim again)."""
-        return Claimed.of(await scripts.CLAIM.run(self._redis, *self._claim(claim)))
+        return Claimed.of(claim.number, await scripts.CLAIM.run(self._redis, *self._claim(claim)))
 
     async def finish(self, incarnation: str, finishes: Sequence[Finish]) -> list[str]:
         """End attempts: 'ok', 'again' or 'stale' for each. Raises: redis.RedisError."""
@@ -50,7 +50,7 @@ class Claims:
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
-        return _texts(replies[0]) if finishes else [], Claimed.of(replies[-1])
+        return _texts(replies[0]) if finishes else [], Claimed.of(claim.number, replies[-1])
 
     def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
         keys = self._keys
