@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import catalogue, explain, health, jobs, slots
+from service import catalogue, explain, health, jobs, proof, slots
 from service.front import Front
 from service.paths import RawPath
 from service.problems import Unforeseen, invalid, on_http_exception, on_slotwise_error
@@ -91,6 +91,7 @@ def _routes() -> list[Route]:
     return [
         _route("POST", "/jobs", jobs.submit),
         _route("GET", "/jobs/concurrency/status", slots.status),
+        Route("/jobs/concurrency/proof", proof.proof, methods=["GET"], name=proof.proof.__qualname__),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
         _route("GET", "/jobs/{job_id:job_id}/explain", explain.explain),
