@@ -67,12 +67,13 @@ class Keys:
 
     @cached_property
     def cap(self) -> str:
-        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at`, while one stands."""
+        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at` (ms), while one stands."""
         return self.prefix + "cap"
 
     @cached_property
     def limits(self) -> str:
-        """hash: `declared:{algorithm}`, `override:…`, `until:…` (ms): its own cap; `rate:…` "starts window_ms"."""
+        """hash: `declared:{algorithm}`, its own cap; `override:…` and what goes with it, as in `cap`; `rate:…`,
+        which is "starts window_ms"."""
         return self.prefix + "limits"
 
     @cached_property
@@ -127,8 +128,13 @@ class Keys:
 
     @cached_property
     def audit(self) -> str:
-        """list of JSON entries, newest first: who set the cap, when, to what."""
+        """list of JSON entries, newest first, bounded: who changed which cap, when, why, from what, to what."""
         return self.prefix + "audit"
+
+    @cached_property
+    def of_caps(self) -> list[str]:
+        """What every move that changes a cap begins with."""
+        return [self.cap, self.limits, self.audit, self.log, self.meter, self.running]
 
     @cached_property
     def leases(self) -> str:

@@ -96,6 +96,10 @@ class LeaseStore:
             )
         )
 
+    def revert(self) -> int:
+        """Clear away the overrides of caps that are over: how many."""
+        return int(scripts.REVERT.run_blocking(self._redis, self._keys.of_caps, [""]))
+
     def close(self) -> None:
         self._redis.close()
 
@@ -165,7 +169,10 @@ def look_seconds(leases: Mapping[str, str]) -> float:
 
 
 def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
-    """Look once; reap the dead and end the expired: the seconds until the next look. Raises: redis.RedisError."""
+    """Look once; reap the dead, end the expired, clear what is over: the seconds until the next look.
+
+    Raises: redis.RedisError.
+    """
     began = time.monotonic()
     try:
         leases = store.leases()
@@ -179,6 +186,7 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
             store.reap(incarnation, lease)
         except RedisError as error:  # whatever is wrong with this one must not keep the others' slots taken
             failure = error
+    store.revert()
     if failure:
         raise failure
     return 0.0 if more else look_seconds(leases)

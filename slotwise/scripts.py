@@ -1,7 +1,8 @@
 """The Lua scripts: loaded once, their headers checked, called by hash.
 
-A script is a move. Its file opens with a header that names it and documents KEYS, ARGV and what it returns. What
-several moves do within their one step stands in `lua/parts/`, and is put in where a move says `-- part: name`.
+A script is a move, or a read of many things at one instant. Its file opens with a header that names it and
+documents KEYS, ARGV and what it returns. What several do within their one step stands in `lua/parts/`, and is put
+in where one says `-- part: name`.
 """
 
 from __future__ import annotations
@@ -79,5 +80,11 @@ REAP: Final = Script("reap")
 EXPIRE: Final = Script("expire")
 CONFIGURE: Final = Script("configure")
 PUBLISH: Final = Script("publish")
+RESIZE: Final = Script("resize")
+REVERT: Final = Script("revert")
+SLOTS: Final = Script("slots")
+SNAPSHOT: Final = Script("snapshot")
 
-ALL: Final = (SUBMIT, CLAIM, FINISH, CANCEL, ENLIST, RENEW, REAP, EXPIRE, CONFIGURE, PUBLISH)
+MOVES: Final = (SUBMIT, CLAIM, FINISH, CANCEL, ENLIST, RENEW, REAP, EXPIRE, CONFIGURE, PUBLISH, RESIZE, REVERT)
+READS: Final = (SLOTS, SNAPSHOT)
+ALL: Final = (*MOVES, *READS)

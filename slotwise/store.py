@@ -1,6 +1,7 @@
 """Every move of a job and every read of one, on an asyncio connection: one method a script.
 
-The only module, with `lease` (the blocking half, for threads), that talks to Redis about jobs.
+The only module, with `lease` (the blocking half, for threads), that talks to Redis about jobs; what an
+operator does to the cap and the workers is in `steering`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from slotwise.record import as_queued, read_job, submit_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
-DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
 PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
 
@@ -136,22 +136,19 @@ class Store:
         return outcome
 
     async def slots(self) -> Slots:
-        """The cap and the number of running jobs, of one instant."""
+        """The cap in force and the number of running jobs, of one instant."""
         with reachable():
-            async with self.redis.pipeline(transaction=True) as tr:
-                tr.hget(self.keys.cap, "configured")
-                tr.zcard(self.keys.running)
-                cap, running = await tr.execute()
-        return Slots(max_concurrent=DEFAULT_CAP if cap is None else int(cap), running=running)
+            cap, running = await scripts.SLOTS.run(self.redis, [self.keys.cap, self.keys.running], [""])
+        return Slots(max_concurrent=int(cap), running=int(running))
 
     async def configure(self, cap: int, *, by: str, restore: bool = False) -> int:
-        """Make `cap` the configured one (`restore`: only where none is); the one in force.
+        """Make `cap` the configured one (`restore`: only where none is), beneath an override; which one it is.
 
         For a cap that somebody set: a default is never stored, so that it overrides nobody.
         """
         with reachable():
             args: list[scripts.Arg] = [cap, "restore" if restore else "set", by, ""]
-            return int(await scripts.CONFIGURE.run(self.redis, [self.keys.cap, self.keys.audit], args))
+            return int(await scripts.CONFIGURE.run(self.redis, self.keys.of_caps, args))
 
     async def publish(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue."""

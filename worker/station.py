@@ -44,7 +44,8 @@ class Station:
         self.lease = Lease(
             LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
         )
-        self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change, self._wake_refused)
+        watched = (keys.queue, ABORT, keys.cap, keys.limits)
+        self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
 

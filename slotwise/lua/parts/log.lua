@@ -4,6 +4,6 @@
 local LOG_ENTRIES = 50000
 
 local function write_log(at, move, ids, cap)
-  redis.call('XADD', LOG, 'MAXLEN', '~', LOG_ENTRIES, '*', 'at', at, 'move', move, 'ids', cjson.encode(ids),
+  redis.call('XADD', LOG, 'MAXLEN', '~', LOG_ENTRIES, '*', 'at', at, 'move', move, 'ids', #ids > 0 and cjson.encode(ids) or '[]',
     'running', redis.call('ZCARD', RUNNING), 'cap', cap)
 end
