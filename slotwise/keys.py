@@ -156,7 +156,7 @@ class Keys:
         return f"{self.prefix}serves:{incarnation}"
 
     def worker(self, incarnation: str) -> str:
-        """hash: the worker's name, host, slots; the number of its last exchange."""
+        """hash: the worker's name, host, version, slots; when it was `seen` last (ms); its last exchange."""
         return f"{self.prefix}worker:{incarnation}"
 
     def held(self, incarnation: str) -> str:

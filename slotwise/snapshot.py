@@ -79,10 +79,11 @@ class AlgorithmSlots:
     declared: int | None
     rate: str | None  # "starts window_ms"
     override: Override | None
+    hold_ms: float | None  # for which its jobs hold a slot, of late
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
-        name, running, parked, cap, declared, rate, override = reply
+        name, running, parked, cap, declared, rate, override, hold = reply
         return cls(
             _text(name),
             int(running),
@@ -91,6 +92,7 @@ class AlgorithmSlots:
             _int(declared),
             _text(rate) or None,
             Override.of(override),
+            float(hold) if hold else None,
         )
 
 
@@ -102,6 +104,7 @@ class Effect:
     after: int | None
     fills: int
     drains: int
+    drains_in_seconds: float | None  # an estimate; None until a job has ended
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,13 @@ class Snapshot:
 
     now_ms: int
     slots: Slots
-    configured: int | None  # None: nobody ever did
+    configured: int
     override: Override | None
     pending: int
     scheduled: int
     within_reach: int
     oldest_due_ms: int | None
+    hold_ms: float | None  # for which jobs hold a slot, of late
     workers: tuple[LiveWorker, ...]
     algorithms: tuple[AlgorithmSlots, ...]
     meter: Meter | None
@@ -124,16 +128,17 @@ class Snapshot:
     def of(cls, reply: Sequence[Any]) -> Self:
         """From what snapshot.lua returns."""
         counts, (configured, override), workers, algorithms, meter = reply
-        now, cap, running, waiting, scheduled, within_reach, oldest = counts
+        now, cap, running, waiting, scheduled, within_reach, oldest, hold = counts
         return cls(
             now_ms=int(now),
             slots=Slots(int(cap), int(running)),
-            configured=_int(configured),
+            configured=int(configured),
             override=Override.of(override),
             pending=max(0, int(waiting) - int(scheduled)),
             scheduled=int(scheduled),
             within_reach=int(within_reach),
             oldest_due_ms=_int(oldest),
+            hold_ms=float(hold) if hold else None,
             workers=_by_name(map(LiveWorker.of, workers)),
             algorithms=tuple(sorted(map(AlgorithmSlots.of, algorithms), key=lambda one: one.name)),
             meter=Meter.of(dict(zip(meter[::2], meter[1::2], strict=True))),
@@ -145,18 +150,23 @@ class Snapshot:
     def worker(self, name: str) -> LiveWorker | None:
         return next((one for one in self.workers if one.name == name), None)
 
-    def effect(self, cap: int) -> Effect:
-        """Of another cap for the fleet."""
-        slots = self.slots
-        fills = min(cap - slots.running, self.within_reach, self._room())
-        return Effect(slots.max_concurrent, cap, max(0, fills), max(0, slots.running - cap))
+    def effect(self, cap: int | None) -> Effect:
+        """Of another cap for the fleet (None: no override)."""
+        running, after = self.slots.running, self.configured if cap is None else cap
+        fills = max(0, min(after - running, self.within_reach, self._room()))
+        drains = max(0, running - after)
+        seconds = _drain_seconds(running, drains, self.hold_ms)
+        return Effect(self.slots.max_concurrent, after, fills, drains, seconds)
 
     def effect_on(self, algorithm: AlgorithmSlots, cap: int | None) -> Effect:
-        """Of another cap (None: none) for an algorithm."""
-        most = UNBOUNDED if cap is None else cap
+        """Of another cap for an algorithm (None: no override)."""
+        running, after = algorithm.running, algorithm.declared if cap is None else cap
+        most = UNBOUNDED if after is None else after
         waiting = algorithm.parked + self.within_reach
-        fills = min(most - algorithm.running, self.slots.available, waiting, self._room())
-        return Effect(algorithm.max_concurrent, cap, max(0, fills), max(0, algorithm.running - most))
+        fills = max(0, min(most - running, self.slots.available, waiting, self._room()))
+        drains = max(0, running - most)
+        seconds = _drain_seconds(running, drains, algorithm.hold_ms)
+        return Effect(algorithm.max_concurrent, after, fills, drains, seconds)
 
     def _room(self) -> int:
         return sum(worker.room for worker in self.workers)
@@ -169,6 +179,13 @@ def _by_name(workers: Iterable[LiveWorker]) -> tuple[LiveWorker, ...]:
         before = rows.get(one.name)
         rows[one.name] = one if before is None else replace(one, running=one.running + before.running)
     return tuple(rows.values())
+
+
+def _drain_seconds(running: int, drains: int, hold_ms: float | None) -> float | None:
+    """Until `drains` of `running` jobs have ended, whose ends come at random, none of them being replaced."""
+    if drains == 0:
+        return 0.0
+    return None if hold_ms is None else hold_ms / 1000 * sum(1 / (running - ended) for ended in range(drains))
 
 
 def _int(value: bytes | int) -> int | None:

@@ -64,7 +64,7 @@ class Steering:
         """The whole picture, of one instant."""
         keys = self._keys
         named = [keys.queue, keys.running, keys.cap, keys.limits, keys.leases, keys.catalogue, keys.served]
-        aside = [keys.parked, keys.suspects, keys.meter]
+        aside = [keys.parked, keys.suspects, keys.meter, keys.pace]
         prefixes = [keys.running_of, keys.parked_of, keys.worker(""), keys.held(""), keys.serves(""), RECORD]
         with reachable():
             return Snapshot.of(await scripts.SNAPSHOT.run(self._redis, [*named, *aside, *prefixes], [""]))

@@ -211,7 +211,7 @@ async def test_the_meter_counts_the_slots_of_the_cap_in_force(store: Store, stee
 
 async def test_the_snapshot_of_an_empty_server(steering: Steering) -> None:
     snapshot = await steering.snapshot()
-    assert (snapshot.slots.max_concurrent, snapshot.slots.running, snapshot.configured) == (10, 0, None)
+    assert (snapshot.slots.max_concurrent, snapshot.slots.running, snapshot.configured) == (10, 0, 10)
     assert (snapshot.pending, snapshot.scheduled, snapshot.oldest_due_ms) == (0, 0, None)
     assert (snapshot.workers, snapshot.algorithms, snapshot.override, snapshot.meter) == ((), (), None, None)
 
@@ -288,10 +288,11 @@ async def test_what_a_change_would_do(store: Store, steering: Steering, hand: An
     worker = hand()
     await worker.claim(9)
     snapshot = await steering.snapshot()
-    assert snapshot.effect(5) == Effect(before=2, after=5, fills=3, drains=0)
+    assert snapshot.effect(5) == Effect(before=2, after=5, fills=3, drains=0, drains_in_seconds=0)
     assert snapshot.effect(100).fills == 6, "no more than wait"
-    assert snapshot.effect(0) == Effect(before=2, after=0, fills=0, drains=2)
-    assert snapshot.effect(2) == Effect(before=2, after=2, fills=0, drains=0)
+    assert snapshot.effect(0) == Effect(before=2, after=0, fills=0, drains=2, drains_in_seconds=None)
+    assert snapshot.effect(None).after == 10
+    assert snapshot.effect(2) == Effect(before=2, after=2, fills=0, drains=0, drains_in_seconds=0)
     await store.redis.hset(store.keys.worker(worker.incarnation), "slots", 4)
     assert (await steering.snapshot()).effect(100).fills == 2, "no more than the workers can bear"
     await steering.resize(100, by="ann")
@@ -308,11 +309,26 @@ async def test_what_a_change_of_an_algorithm_would_do(store: Store, steering: St
     snapshot = await steering.snapshot()
     own = snapshot.algorithm("A")
     assert own is not None
-    assert snapshot.effect_on(own, 3) == Effect(before=1, after=3, fills=2, drains=0)
-    assert snapshot.effect_on(own, None) == Effect(before=1, after=None, fills=3, drains=0)
-    assert snapshot.effect_on(own, 0) == Effect(before=1, after=0, fills=0, drains=1)
+    assert snapshot.effect_on(own, 3) == Effect(before=1, after=3, fills=2, drains=0, drains_in_seconds=0)
+    assert snapshot.effect_on(own, None) == Effect(before=1, after=None, fills=3, drains=0, drains_in_seconds=0)
+    assert snapshot.effect_on(own, 0) == Effect(before=1, after=0, fills=0, drains=1, drains_in_seconds=None)
     await steering.resize(None, by="ann", algorithm="A")
     await worker.claim(9)
+    await finished(worker)
+
+
+async def test_how_long_a_drain_takes_follows_from_how_long_jobs_run(
+    store: Store, steering: Steering, hand: Any
+) -> None:
+    await submitted(store, 4, algorithm="A")
+    worker = hand(serves=["A"])
+    await worker.claim(4)
+    await store.redis.hset(store.keys.pace, mapping={"n:*": 1, "mean:*": 6000, "mean:A": 3000})
+    snapshot = await steering.snapshot()
+    assert snapshot.effect(3).drains_in_seconds == pytest.approx(6 / 4)
+    assert snapshot.effect(0).drains_in_seconds == pytest.approx(6 / 4 + 6 / 3 + 6 / 2 + 6)
+    (own,) = snapshot.algorithms
+    assert snapshot.effect_on(own, 2).drains_in_seconds == pytest.approx(3 / 4 + 3 / 3)
     await finished(worker)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
@@ -98,6 +99,7 @@ class Station:
         row = {
             "name": self.name,
             "host": socket.gethostname(),
+            "version": version("slotwise"),
             "slots": self._worker._own_slots or "",
         }
         await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))

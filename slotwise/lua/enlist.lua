@@ -10,6 +10,7 @@
 -- ownership, only an observer that saw the sequence stand still for the whole length does. Sent again (its reply
 -- was lost) it changes nothing but the lease's sequence.
 local LEASES, WORKER, SERVES, SERVED = unpack(KEYS)
+-- part: clock
 local names = tonumber(ARGV[3])
 for i = 4, 3 + names do
   if redis.call('SADD', SERVES, ARGV[i]) == 1 then
@@ -17,5 +18,5 @@ for i = 4, 3 + names do
   end
 end
 redis.call('HSET', LEASES, ARGV[1], '0 ' .. ARGV[2])
-redis.call('HSET', WORKER, unpack(ARGV, 4 + names))
+redis.call('HSET', WORKER, 'seen', (clock()), unpack(ARGV, 4 + names))
 return 'ok'

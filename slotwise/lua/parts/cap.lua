@@ -10,8 +10,9 @@ local function standing(otherwise, override, ends, now)
 end
 
 -- The fleet's, and the ms until its override ends (nil without one that ends).
+local CAP_OF_NOBODY = 10  -- where none was ever configured
 local function cap_in_force(key, now)
   local c = redis.call('HMGET', key, 'configured', 'override', 'until')
-  local cap, ends = standing(c[1] or 10, c[2], c[3], now)
+  local cap, ends = standing(c[1] or CAP_OF_NOBODY, c[2], c[3], now)
   return cap, ends and ends - now
 end

@@ -38,7 +38,7 @@ local function in_force(algorithm, without)
   if algorithm == '' and not without then
     return (cap_in_force(CAP, now))
   elseif algorithm == '' then
-    return tonumber(redis.call('HGET', CAP, 'configured') or 10)
+    return tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY)
   end
   local o = without and {} or read_override(algorithm)
   return (standing(redis.call('HGET', LIMITS, 'declared:' .. algorithm), o[1], o[2], now))
