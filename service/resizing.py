@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from service.problems import invalid, rows_of
 from service.submission import YEAR_SECONDS
+from slotwise.job import MOST_SLOTS
 
-MOST_SLOTS = 100_000
 MAX_REASON_CHARS = 500
 
 

@@ -43,6 +43,8 @@ class Move(StrEnum):
     EXPIRE = "expire"  # it had to start by now, and has not
 
 
+MOST_SLOTS: Final = 100_000  # that any cap may offer
+
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 # (state before, move) -> state after. A pair that is not here changes nothing.

@@ -7,7 +7,7 @@ operator does to the cap and the workers is in `steering`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -26,6 +26,7 @@ from slotwise.errors import JobError, SlotwiseError
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.line import Line
+from slotwise.rate import Rate
 from slotwise.record import as_queued, read_job, submit_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
@@ -150,12 +151,12 @@ class Store:
             args: list[scripts.Arg] = [cap, "restore" if restore else "set", by, ""]
             return int(await scripts.CONFIGURE.run(self.redis, self.keys.of_caps, args))
 
-    async def publish(self, entries: Sequence[dict[str, Any]]) -> None:
-        """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue."""
+    async def publish(self, entries: Sequence[dict[str, Any]], *, by: str = "") -> None:
+        """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue, with what they declare."""
         for at in range(0, len(entries), MAX_BATCH):
-            rows = [part for entry in entries[at : at + MAX_BATCH] for part in (entry["name"], to_json(entry))]
+            rows = [part for entry in entries[at : at + MAX_BATCH] for part in _published(entry)]
             with reachable():
-                await scripts.PUBLISH.run(self.redis, [self.keys.catalogue], rows)
+                await scripts.PUBLISH.run(self.redis, [*self.keys.of_caps, self.keys.catalogue], [by, "", *rows])
 
     async def catalogue(self) -> dict[str, dict[str, Any]]:
         """The algorithms, by name, each with `served`: whether a live worker serves it."""
@@ -257,6 +258,17 @@ def places_free_in(jobs: int, *, cap: int, hold_ms: float) -> int:
     if math.isnan(hold_ms):
         return UNKNOWN_SECONDS
     return min(MOST_SECONDS, max(1, math.ceil(jobs * hold_ms / cap / 1000)))
+
+
+def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:
+    """An algorithm as publish.lua takes it."""
+    cap, rate = entry.get("max_concurrent"), entry.get("rate")
+    return (
+        entry["name"],
+        to_json(entry),
+        "" if cap is None else cap,
+        "" if rate is None else Rate.of(rate).as_stored(),
+    )
 
 
 def _texts(replies: Sequence[bytes]) -> list[str]:

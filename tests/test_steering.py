@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from slotwise import scripts
+from slotwise import algorithm, scripts
 from slotwise.errors import SlotwiseError
 from slotwise.lease import LeaseStore
 from slotwise.snapshot import Effect
@@ -171,6 +171,39 @@ async def test_an_algorithms_own_cap(store: Store, steering: Steering, hand: Any
     ]
     assert await logged(store) == [], "the fleet's cap did not change"
     assert await store.redis.exists(store.keys.limits) == 0
+    await finished(worker)
+
+
+def declared(name: str, **limits: Any) -> dict[str, Any]:
+    return algorithm(name=name, **limits)(lambda: None).describe()
+
+
+async def test_what_is_declared_is_in_force_until_it_is_no_more(
+    store: Store, steering: Steering, hand: Any
+) -> None:
+    await store.publish([declared("A", max_concurrent=2, rate="9/day"), declared("B")], by="worker w")
+    await submitted(store, 5, algorithm="A")
+    worker = hand(serves=["A"])
+    assert len((await worker.claim(9)).grants) == 2
+    own = (await steering.snapshot()).algorithm("A")
+    assert own is not None
+    assert (own.max_concurrent, own.declared, own.rate) == (2, 2, "9 86400000")
+    await steering.resize(1, by="ann", algorithm="A")
+    await store.publish([declared("A", max_concurrent=4)], by="worker w")
+    own = (await steering.snapshot()).algorithm("A")
+    assert own is not None
+    assert (own.max_concurrent, own.declared, own.rate) == (1, 4, None), "a start ended an override"
+    await steering.resize(None, by="ann", algorithm="A")
+    assert len((await worker.claim(9)).grants) == 2
+    await store.publish([declared("A")], by="worker w")
+    assert await store.redis.exists(store.keys.limits) == 0
+    assert len((await worker.claim(9)).grants) == 1
+    assert list(map(brief, await steering.audit())) == [
+        ("A", "declared", 4, None, "worker w", "published by a worker"),
+        ("A", "cleared", 1, 4, "ann", None),
+        ("A", "declared", 2, 4, "worker w", "published by a worker"),
+        ("A", "set", 2, 1, "ann", None),
+    ]
     await finished(worker)
 
 

@@ -92,10 +92,10 @@ class Station:
 
     async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
         """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
-        await self.store.publish([algorithm.describe() for algorithm in self._algorithms])
-        settings = self._worker.settings
+        by, settings = f"worker {self.name}", self._worker.settings
+        await self.store.publish([algorithm.describe() for algorithm in self._algorithms], by=by)
         if settings.told("max_concurrent_jobs"):
-            await self.store.configure(settings.max_concurrent_jobs, by=f"worker {self.name}", restore=restore)
+            await self.store.configure(settings.max_concurrent_jobs, by=by, restore=restore)
         row = {
             "name": self.name,
             "host": socket.gethostname(),

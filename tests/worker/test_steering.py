@@ -152,3 +152,33 @@ def test_an_algorithm_at_its_cap_blocks_nobody_behind_it(fleet: Fleet, witness: 
     wait_until(lambda: witness.alive == 10, what="the fleet's cap is all that is left")
     cancel(front, blocked)
     wait_until(lambda: witness.alive == 0, what="all ended")
+
+
+def test_a_declared_cap_of_one_runs_one_at_a_time_and_blocks_nobody(fleet: Fleet, witness: Witness) -> None:
+    front = fleet.front()
+    for _ in range(2):
+        fleet.worker()
+    entry = front.get("/algorithms/HoldAlone").json()
+    assert (entry["max_concurrent"], entry["rate"]) == (1, None)
+    blocked = [submit(front, "HoldAlone", seconds=600) for _ in range(20)]
+    wait_until(lambda: witness.alive == 1, what="one body")
+    assert ended(front, submit(front, "Add", a=1, b=2))["wait_seconds"] < AT_ONCE_SECONDS
+    own = front.get(CAP).json()["algorithms"]["HoldAlone"]
+    assert (own["running"], own["max_concurrent"], own["declared"]) == (1, 1, 1)
+    cancel(front, blocked)
+    wait_until(lambda: witness.alive == 0, what="all ended")
+    assert witness.peak == 1
+
+
+def test_a_rate_holds_in_every_window_over_all_workers(fleet: Fleet, witness: Witness) -> None:
+    front = fleet.front()
+    for _ in range(2):
+        fleet.worker()
+    jobs = [submit(front, "Seldom") for _ in range(10)]
+    assert front.get(CAP).json()["algorithms"]["Seldom"]["rate"] == "3/second"
+    assert {ended(front, job_id)["status"] for job_id in jobs} == {"completed"}
+    began = starts(front, jobs)
+    gaps = [later - earlier for earlier, later in zip(began, began[3:], strict=False)]
+    assert min(gaps) >= 0.999, "four started within a second"  # starts are told in whole milliseconds
+    assert max(gaps) < 1 + AT_ONCE_SECONDS, "a start that was free was not taken"
+    assert witness.seen == 10
