@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import catalogue, health, jobs, query, slots
+from service import catalogue, health, jobs, query, slots, workers
 from service.front import Front
 from service.paths import RawPath
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
@@ -105,6 +105,9 @@ def _routes() -> list[Route]:
         _route("PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
+        _route("GET", "/workers", workers.listing),
+        _route("POST", "/workers/{name:name}/drain", workers.drain),
+        _route("POST", "/workers/{name:name}/resume", workers.resume),
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
         _route("GET", "/healthz", health.healthz),

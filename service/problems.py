@@ -30,6 +30,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "method-not-allowed": (405, "This path does not take this method"),
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
+    "worker-not-found": (404, "There is no such worker"),
     "already-finished": (409, "The job has already ended"),
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "payload-too-large": (413, "The body is too large"),

@@ -19,6 +19,7 @@ Code = Literal[
     "method-not-allowed",
     "job-not-found",
     "algorithm-not-found",
+    "worker-not-found",
     "already-finished",
     "idempotency-key-reused",
     "payload-too-large",

@@ -5,8 +5,8 @@ fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · the payload and record of a job that has not ended · running · promote · unstarted · suspects ·
-    leases, worker:*, held:* (a row a live worker) · cap · audit (bounded) · catalogue (a row an algorithm) ·
-    arq:abort (requests of the last week)
+    leases, worker:*, held:* (a row a live worker) · cap · audit, log (bounded) · meter · drained (a
+    worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last week)
 """
 
 from __future__ import annotations
@@ -107,6 +107,11 @@ class Keys:
         return self.prefix + "hungry"
 
     @cached_property
+    def drained(self) -> str:
+        """zset process -> ms: the worker processes that take no more jobs. Workers listen to it."""
+        return self.prefix + "drained"
+
+    @cached_property
     def loads(self) -> str:
         """zset incarnation -> jobs it holds, of those that hold any."""
         return self.prefix + "loads"
@@ -156,7 +161,8 @@ class Keys:
         return f"{self.prefix}serves:{incarnation}"
 
     def worker(self, incarnation: str) -> str:
-        """hash: the worker's name, host, version, slots; when it was `seen` last (ms); its last exchange."""
+        """hash: the worker's name, host, process (random), version, slots; when it was `seen` last (ms), and since
+        when it is `drained`; its last exchange."""
         return f"{self.prefix}worker:{incarnation}"
 
     def held(self, incarnation: str) -> str:

@@ -60,9 +60,8 @@ class LeaseStore:
         """Begin a lease of `length_ms` for one start of a worker, by its row and the functions it serves."""
         keys = self._keys
         args = [incarnation, length_ms, len(serves), *serves, *(part for pair in row.items() for part in pair)]
-        scripts.ENLIST.run_blocking(
-            self._redis, [keys.leases, keys.worker(incarnation), keys.serves(incarnation), keys.served], args
-        )
+        own = [keys.worker(incarnation), keys.serves(incarnation)]
+        scripts.ENLIST.run_blocking(self._redis, [keys.leases, *own, keys.served, keys.drained], args)
 
     def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
         """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""

@@ -83,6 +83,23 @@ class Steering:
         if reply == b"unknown":
             raise unknown_algorithm(algorithm)
 
+    async def drain(self, worker: str) -> None:
+        """Let it finish what it has and take no more. Raises: SlotwiseError `worker-not-found`."""
+        await self._drain(worker, "drain")
+
+    async def resume(self, worker: str) -> None:
+        """Let it take jobs again. Raises: SlotwiseError `worker-not-found`."""
+        await self._drain(worker, "resume")
+
+    async def _drain(self, worker: str, what: str) -> None:
+        keys = self._keys
+        with reachable():
+            found = await scripts.DRAIN.run(
+                self._redis, [keys.leases, keys.drained, keys.suspects, keys.worker("")], [worker, what, ""]
+            )
+        if not found:
+            raise unknown_worker(worker)
+
     async def audit(self, limit: int = AUDIT_ENTRIES) -> list[AuditEntry]:
         """The latest changes of caps, newest first."""
         with reachable():
@@ -93,3 +110,10 @@ class Steering:
 def unknown_algorithm(name: str) -> SlotwiseError:
     """For a name that no worker has published or serves."""
     return SlotwiseError("algorithm-not-found", f"No algorithm is called {printable(name, 100)!r}.")
+
+
+def unknown_worker(name: str) -> SlotwiseError:
+    """For a name that no live worker has."""
+    return SlotwiseError(
+        "worker-not-found", f"No live worker is called {printable(name, 100)!r}: see GET /workers."
+    )

@@ -365,6 +365,84 @@ async def test_how_long_a_drain_takes_follows_from_how_long_jobs_run(
     await finished(worker)
 
 
+async def test_a_drained_worker_takes_no_more_until_it_is_resumed(
+    store: Store, steering: Steering, hand: Any
+) -> None:
+    await submitted(store, 3)
+    one, two = hand("one"), hand("two")
+    await one.claim(1)
+    await steering.drain(one.incarnation)
+    assert (await one.claim(5)).grants == ()
+    assert len((await two.claim(1)).grants) == 1
+    assert [row.draining for row in (await steering.snapshot()).workers] == [True, False]
+    await finished(one)
+    await steering.resume(one.incarnation)
+    assert len((await one.claim(5)).grants) == 1
+    await finished(one)
+    await finished(two)
+
+
+async def test_a_drain_is_of_the_process_whatever_becomes_of_its_lease(
+    store: Store, steering: Steering, hand: Any
+) -> None:
+    await submitted(store)
+    before = hand("w")
+    before.enlist(name="w", process="p1")
+    await steering.drain("w")
+    before.leases.reap(before.incarnation, "0 10000")
+    later, anew = hand("w"), hand("w")
+    later.enlist(name="w", process="p1")
+    assert (await later.claim(1)).grants == (), "it heard of no drain, and takes jobs"
+    anew.enlist(name="w", process="p2")
+    assert len((await anew.claim(1)).grants) == 1, "a worker that was started anew is drained"
+    await finished(anew)
+    await submitted(store)
+    await steering.resume("w")
+    assert await store.redis.exists(store.keys.drained) == 0
+    assert len((await later.claim(1)).grants) == 1
+    await finished(later)
+
+
+async def test_who_is_gone_for_a_day_is_forgotten(store: Store, steering: Steering, hand: Any) -> None:
+    worker = hand("w")
+    worker.enlist(name="w", process="alive")
+    await store.redis.zadd(store.keys.drained, {"gone": 1, "alive": 1, "young": 9e15})
+    await steering.resume("w")
+    assert await store.redis.zrange(store.keys.drained, 0, -1) == [b"young"]
+    await store.redis.zadd(store.keys.drained, {"alive": 1})
+    with pytest.raises(SlotwiseError):
+        await steering.drain("another")
+    assert await store.redis.zrange(store.keys.drained, 0, -1) == [b"alive", b"young"]
+
+
+async def test_a_job_that_was_to_run_alone_on_it_runs_on_another(
+    store: Store, steering: Steering, hand: Any
+) -> None:
+    (job_id,) = await submitted(store)
+    for _ in range(2):
+        dead = hand("dead")
+        await dead.claim(1)
+        dead.leases.reap(dead.incarnation, "0 10000")
+    busy, idle = hand("busy"), hand("idle")
+    await submitted(store)
+    await busy.claim(5)
+    await busy.claim(5)
+    await store.redis.zadd(store.keys.suspects, {job_id: 1})  # it has waited for long
+    await busy.claim(5)
+    assert await store.redis.hget(store.keys.worker(busy.incarnation), "reserved") == job_id.encode()
+    await steering.drain(busy.incarnation)
+    assert [grant.id for grant in (await idle.claim(5)).grants] == [job_id]
+    await finished(busy)
+    await finished(idle)
+
+
+@pytest.mark.parametrize("move", ["drain", "resume"])
+async def test_an_unknown_worker_is_refused(steering: Steering, move: str) -> None:
+    with pytest.raises(SlotwiseError) as refused:
+        await getattr(steering, move)("nobody")
+    assert refused.value.code == "worker-not-found"
+
+
 async def test_reads_survive_a_script_flush(store: Store, steering: Steering) -> None:
     await store.redis.script_flush()
     assert (await store.slots()).running == 0

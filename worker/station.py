@@ -38,6 +38,7 @@ class Station:
         self._algorithms = [
             function.algorithm for function in worker.functions.values() if isinstance(function, AlgorithmFunction)
         ]
+        self._process = uuid4().hex  # the same for all incarnations: a drain is of the process
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.store = Store(worker.pool, keys)
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
@@ -45,7 +46,7 @@ class Station:
         self.lease = Lease(
             LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
         )
-        watched = (keys.queue, ABORT, keys.cap, keys.limits)
+        watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained)
         self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
@@ -99,6 +100,7 @@ class Station:
         row = {
             "name": self.name,
             "host": socket.gethostname(),
+            "process": self._process,
             "version": version("slotwise"),
             "slots": self._worker._own_slots or "",
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
+from tests.servers import Server
 from tests.witness import Witness
 
 CAP = "/jobs/concurrency"
@@ -152,6 +154,53 @@ def test_an_algorithm_at_its_cap_blocks_nobody_behind_it(fleet: Fleet, witness: 
     wait_until(lambda: witness.alive == 10, what="the fleet's cap is all that is left")
     cancel(front, blocked)
     wait_until(lambda: witness.alive == 0, what="all ended")
+
+
+def test_a_drained_worker_takes_none_while_another_takes_all(fleet: Fleet, witness: Witness) -> None:
+    front = fleet.front()
+    for _ in range(2):
+        fleet.worker()
+    drained, other = (worker["name"] for worker in front.get("/workers").json()["workers"])
+    held = submit(front, "Hold", seconds=600)
+    wait_until(lambda: job(front, held)["status"] == "running", what="it runs")
+    if job(front, held)["worker"] != drained:
+        drained, other = other, drained
+    assert front.post(f"/workers/{drained}/drain").json()["draining"] is True
+    done = [ended(front, submit(front, "Add", a=number, b=1)) for number in range(10)]
+    assert {one["worker"] for one in done} == {other}
+    assert job(front, held)["status"] == "running", "what it had was taken from it"
+    front.post(f"/workers/{other}/drain")
+    waiting = submit(front, "Add", a=1, b=1)
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() > began + 0.7, what="longer than a worker's slowest look")
+    assert job(front, waiting)["status"] == "pending"
+    before = fleet.redis.time()
+    front.post(f"/workers/{drained}/resume")
+    assert ended(front, waiting)["worker"] == drained
+    assert starts(front, [waiting])[0] - (before[0] + before[1] / 1e6) < AT_ONCE_SECONDS
+    cancel(front, [held])
+    wait_until(lambda: witness.alive == 0, what="all ended")
+
+
+@pytest.mark.slow
+def test_a_drain_outlasts_an_outage(own_fleet: Fleet, own_server: Server) -> None:
+    front = own_fleet.front()
+    worker = own_fleet.worker()
+    (row,) = front.get("/workers").json()["workers"]
+    front.post(f"/workers/{row['name']}/drain")
+    (before,) = own_fleet.redis.hkeys(own_fleet.keys.leases)
+    worker.kill(signal.SIGSTOP)
+    wait_until(lambda: not own_fleet.redis.hlen(own_fleet.keys.leases), what="its lease is given away")
+    worker.kill(signal.SIGCONT)
+    (after,) = wait_until(lambda: own_fleet.redis.hkeys(own_fleet.keys.leases), what="it begins another")
+    assert after != before
+    waiting = submit(front, "Add", a=1, b=1)
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() > began + 0.7, what="longer than a worker's slowest look")
+    assert job(front, waiting)["status"] == "pending"
+    assert [one["draining"] for one in front.get("/workers").json()["workers"]] == [True]
+    front.post(f"/workers/{row['name']}/resume")
+    assert ended(front, waiting)["status"] == "completed"
 
 
 def test_a_declared_cap_of_one_runs_one_at_a_time_and_blocks_nobody(fleet: Fleet, witness: Witness) -> None:
