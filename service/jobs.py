@@ -1,4 +1,4 @@
-"""The endpoints of jobs: submit, read, cancel."""
+"""The endpoints of jobs: submit, read, cancel, retry, erase."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.paths import job_url
 from service.submission import JobRequest, job_request
 from service.view import job_object
 from service.waiting import preferred_seconds
-from slotwise.errors import SlotwiseError, printable
+from slotwise.errors import SlotwiseError, unknown_job
 from slotwise.job import TERMINAL, Job
 from slotwise.store import Submitted
 
@@ -70,7 +70,7 @@ async def read(request: Request) -> Response:
     else:
         job = await front.waiting.job(job_id, seconds, request.receive)
     if job is None:
-        raise _unknown(job_id)
+        raise unknown_job(job_id)
     if job.state not in TERMINAL:
         return Json(job_object(job), 200, {"Retry-After": "1"})
     return Json(job_object(job), 200, {} if seconds is None else _applied(seconds))
@@ -86,14 +86,28 @@ async def cancel(request: Request) -> Response:
         raise SlotwiseError("already-finished", "The job has ended: there is nothing left to cancel.")
     job = None if outcome == "unknown" else await front.store.job(job_id)
     if job is None:
-        raise _unknown(job_id)
+        raise unknown_job(job_id)
     return Json(job_object(job), 202 if outcome == "requested" else 200)
 
 
-def _unknown(job_id: str) -> SlotwiseError:
-    return SlotwiseError(
-        "job-not-found", f"No job is called {printable(job_id, 100)!r}, or it ended and was not kept any longer."
+async def retry(request: Request) -> Response:
+    """POST /jobs/{id}/retry"""
+    front: Front = request.app.state.front
+    await body.refuse(request)
+    job = await front.store.retry(
+        request.path_params["job_id"],
+        level_ms=front.settings.priority_head_start * 1000,
+        max_pending=front.settings.max_pending_jobs,
     )
+    return Json(job_object(job), 202)
+
+
+async def erase(request: Request) -> Response:
+    """DELETE /jobs/{id}"""
+    front: Front = request.app.state.front
+    await body.refuse(request)
+    await front.store.erase(request.path_params["job_id"])
+    return Response(status_code=204)
 
 
 def _applied(seconds: int) -> dict[str, str]:

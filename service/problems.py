@@ -32,6 +32,8 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "algorithm-not-found": (404, "There is no such algorithm"),
     "worker-not-found": (404, "There is no such worker"),
     "already-finished": (409, "The job has already ended"),
+    "still-active": (409, "The job has not ended"),
+    "not-kept": (409, "What the job was called with is not kept any longer"),
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body's type is not supported"),

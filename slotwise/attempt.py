@@ -65,6 +65,7 @@ class Claim:
 class Claimed:
     """The answer to a claim. `gone`: the incarnation has no lease any more."""
 
+    number: int = 0  # of the exchange
     gone: bool = False
     next_due_ms: float | None = None
     cap: int = 0
@@ -72,11 +73,12 @@ class Claimed:
     grants: tuple[Grant, ...] = ()
 
     @classmethod
-    def of(cls, reply: Sequence[Any]) -> Claimed:
-        """From the array that claim.lua returns."""
+    def of(cls, number: int, reply: Sequence[Any]) -> Claimed:
+        """From the array that claim.lua returns to the claim of this number."""
         if reply[0] == b"gone":
-            return cls(gone=True)
+            return cls(number=number, gone=True)
         return cls(
+            number=number,
             next_due_ms=_number(reply[1]),
             cap=int(reply[2]),
             cancels=tuple(map(_text, reply[3])),

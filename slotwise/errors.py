@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Literal
 
 Code = Literal[
@@ -21,6 +22,8 @@ Code = Literal[
     "algorithm-not-found",
     "worker-not-found",
     "already-finished",
+    "still-active",
+    "not-kept",
     "idempotency-key-reused",
     "payload-too-large",
     "unsupported-media-type",
@@ -43,6 +46,7 @@ ErrorType = Literal[
     "cancelled",
 ]
 
+PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_MESSAGE_CHARS: Final = 2_000
 MAX_DETAIL_CHARS: Final = 8_000
 
@@ -67,6 +71,29 @@ class SlotwiseError(Exception):
         self.message = message
         self.errors = errors or []
         self.retry_after_seconds = retry_after_seconds
+
+
+def unknown_job(job_id: str) -> SlotwiseError:
+    """The error of an id that nobody knows."""
+    return SlotwiseError(
+        "job-not-found", f"No job is called {printable(job_id, 100)!r}, or it ended and was not kept any longer."
+    )
+
+
+def queue_full(max_pending: int, places: int, cap: bytes | int, hold_ms: bytes) -> SlotwiseError:
+    """`hold_ms`: for how long jobs hold their slots of late; b"" while nobody knows."""
+    seconds = places_free_in(places, cap=int(cap), hold_ms=float(hold_ms or "nan"))
+    text = f"{max_pending} jobs wait already: try again later"
+    return SlotwiseError("queue-full", text, retry_after_seconds=seconds)
+
+
+def places_free_in(jobs: int, *, cap: int, hold_ms: float) -> int:
+    """Whole seconds until a full queue has drained by `jobs`, at the pace of late; a guess while none is known."""
+    if cap == 0:
+        return PAUSED_SECONDS
+    if math.isnan(hold_ms):
+        return UNKNOWN_SECONDS
+    return min(MOST_SECONDS, max(1, math.ceil(jobs * hold_ms / cap / 1000)))
 
 
 class JobError(RuntimeError):

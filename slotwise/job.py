@@ -41,14 +41,16 @@ class Move(StrEnum):
     REAP = "reap"  # its worker died
     CANCEL = "cancel"
     EXPIRE = "expire"  # it had to start by now, and has not
+    REOPEN = "reopen"  # somebody retries a job that had ended: its attempts begin anew
+    ERASE = "erase"  # nothing knows it any more
 
 
 MOST_SLOTS: Final = 100_000  # that any cap may offer
 
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
-# (state before, move) -> state after. A pair that is not here changes nothing.
-MOVES: Final[dict[tuple[State, Move], State]] = {
+# (state before, move) -> state after; None: the job is gone. A pair that is not here changes nothing.
+MOVES: Final[dict[tuple[State, Move], State | None]] = {
     (State.PENDING, Move.CLAIM): State.RUNNING,
     (State.PENDING, Move.CANCEL): State.CANCELLED,
     (State.PENDING, Move.EXPIRE): State.FAILED,  # unless it has run before
@@ -59,6 +61,11 @@ MOVES: Final[dict[tuple[State, Move], State]] = {
     (State.RUNNING, Move.RELEASE): State.PENDING,
     (State.RUNNING, Move.REAP): State.PENDING,
     (State.RUNNING, Move.CANCEL): State.RUNNING,  # marked; its worker kills the body, then `stop`
+    (State.FAILED, Move.REOPEN): State.PENDING,
+    (State.CANCELLED, Move.REOPEN): State.PENDING,
+    (State.COMPLETED, Move.ERASE): None,
+    (State.FAILED, Move.ERASE): None,
+    (State.CANCELLED, Move.ERASE): None,
 }
 
 
@@ -79,6 +86,16 @@ class Submission:
     keep_result: float | None = None  # seconds
     labels: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""  # of the request, where an idempotency key made the id
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that has ended. `outcome` is that of its finish, or the job's own end."""
+
+    started_ms: int
+    ended_ms: int
+    worker: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,7 @@ class Job:
     expires_ms: int | None = None
     cancel_requested: bool = False
     worker: str | None = None
+    history: tuple[Attempt, ...] = ()  # the attempts that did not end the job
 
 
 @dataclass(frozen=True)

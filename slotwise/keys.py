@@ -160,10 +160,15 @@ class Keys:
         """set: the functions that this worker's start serves."""
         return f"{self.prefix}serves:{incarnation}"
 
+    @cached_property
+    def workers(self) -> str:
+        """prefix of `worker`."""
+        return self.prefix + "worker:"
+
     def worker(self, incarnation: str) -> str:
         """hash: the worker's name, host, process (random), version, slots; when it was `seen` last (ms), and since
         when it is `drained`; its last exchange."""
-        return f"{self.prefix}worker:{incarnation}"
+        return self.workers + incarnation
 
     def held(self, incarnation: str) -> str:
         """hash id -> "token algorithm": the attempts that this worker's start owns."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from slotwise import wire
-from slotwise.job import TERMINAL, Job, Reason, State, Submission
+from slotwise.job import TERMINAL, Attempt, Job, Reason, State, Submission
 
 DAMAGED: Final = {"type": "lost", "message": "the job's record in Redis is damaged", "detail": None}
 
@@ -98,7 +98,15 @@ def read_job(
         expires_ms=expires_ms if expires_ms > 0 else None,
         cancel_requested=state is State.RUNNING and ("cancel_requested" in fields or abort is not None),
         worker=None if state is State.PENDING else _text(fields.get("worker")),
+        history=_history(fields.get("history")),
     )
+
+
+def _history(value: bytes | None) -> tuple[Attempt, ...]:
+    try:
+        return tuple(Attempt(**row) for row in wire.decode(b"[%b]" % value)) if value else ()
+    except (ValueError, TypeError):
+        return ()
 
 
 def _without_record(

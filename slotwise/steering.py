@@ -1,7 +1,7 @@
 """What an operator does to a fleet, and sees of it: resize, drain, the snapshot, the audit.
 
-With `store` (jobs) and `lease` (the blocking half, for threads) the only module that talks to Redis about the cap.
-Never touches a job: a smaller cap and a drain let run what runs.
+Besides what every start of a worker or a front end says of the cap (`store.configure`), the only module that talks
+to Redis about it. Never touches a job: a smaller cap and a drain let run what runs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Steering:
         keys = self._keys
         named = [keys.queue, keys.running, keys.cap, keys.limits, keys.leases, keys.catalogue, keys.served]
         aside = [keys.parked, keys.suspects, keys.meter, keys.pace]
-        prefixes = [keys.running_of, keys.parked_of, keys.worker(""), keys.held(""), keys.serves(""), RECORD]
+        prefixes = [keys.running_of, keys.parked_of, keys.workers, keys.held(""), keys.serves(""), RECORD]
         with reachable():
             return Snapshot.of(await scripts.SNAPSHOT.run(self._redis, [*named, *aside, *prefixes], [""]))
 
@@ -95,7 +95,7 @@ class Steering:
         keys = self._keys
         with reachable():
             found = await scripts.DRAIN.run(
-                self._redis, [keys.leases, keys.drained, keys.suspects, keys.worker("")], [worker, what, ""]
+                self._redis, [keys.leases, keys.drained, keys.suspects, keys.workers], [worker, what, ""]
             )
         if not found:
             raise unknown_worker(worker)

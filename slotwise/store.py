@@ -1,12 +1,12 @@
 """Every move of a job and every read of one, on an asyncio connection: one method a script.
 
-The only module, with `lease` (the blocking half, for threads), that talks to Redis about jobs; what an
-operator does to the cap and the workers is in `steering`.
+Only this module, `claims` (the worker's half) and `lease` (blocking, for threads) talk to Redis about jobs;
+`steering` does about the cap and the workers, for an operator.
 """
 
 from __future__ import annotations
 
-import math
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -16,23 +16,24 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
 
 from slotwise import scripts, wire
-from slotwise.attempt import Claim, Claimed, Finish
 from slotwise.away import reachable
+from slotwise.claims import Claims
 from slotwise.ended import Ended
-from slotwise.errors import JobError, SlotwiseError
+from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
+from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
-from slotwise.line import Line
 from slotwise.rate import Rate
 from slotwise.record import as_queued, read_job, submit_args
+from slotwise.retry import as_retried, retry_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
-PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
+HOLDERS: Final = 100  # ids that an explanation names at most
+LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Store:
     def __init__(self, redis: Redis, keys: Keys | None = None) -> None:
         self.redis = redis
         self.keys = keys or Keys()
-        self._line = Line(redis)
+        self.claims = Claims(redis, self.keys)
 
     @classmethod
     async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
@@ -66,12 +67,8 @@ class Store:
 
     async def close(self) -> None:
         """Close the connections, those of `redis` too."""
-        await self.hang_up()
+        await self.claims.hang_up()
         await self.redis.aclose()
-
-    async def hang_up(self) -> None:
-        """Close the connection of the exchanges; the next one opens it again."""
-        await self._line.close()
 
     async def ping(self) -> None:
         with reachable():
@@ -92,11 +89,7 @@ class Store:
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
-            raise SlotwiseError(
-                "queue-full",
-                f"{max_pending} jobs wait already: try again later",
-                retry_after_seconds=places_free_in(len(jobs), cap=int(reply[2]), hold_ms=float(reply[3] or "nan")),
-            )
+            raise queue_full(max_pending, len(jobs), reply[2], reply[3])
         return [
             await self._submitted(job, outcome.decode(), int(reply[1]))
             for job, outcome in zip(jobs, reply[2], strict=True)
@@ -115,6 +108,10 @@ class Store:
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
+        return (await self._read(job_id))[0]
+
+    async def _read(self, job_id: str) -> tuple[Job | None, bytes | None]:
+        """The job, and the envelope of its result."""
         with reachable():
             async with self.redis.pipeline(transaction=True) as tr:
                 tr.hgetall(RECORD + job_id)
@@ -124,7 +121,7 @@ class Store:
                 tr.pexpiretime(RECORD + job_id)
                 tr.zscore(ABORT, job_id)
                 record, payload, envelope, score, expires_ms, abort = await tr.execute()
-        return read_job(job_id, record, payload, envelope, score, expires_ms, abort)
+        return read_job(job_id, record, payload, envelope, score, expires_ms, abort), envelope
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
@@ -135,6 +132,46 @@ class Store:
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()
         return outcome
+
+    async def retry(self, job_id: str, *, level_ms: float, max_pending: int) -> Job:
+        """Let a job that failed or was cancelled wait again; each level of its priority is worth `level_ms`.
+
+        State after: `pending`, as returned. Raises: SlotwiseError `job-not-found`, `still-active`,
+        `already-finished`, `not-kept`, `queue-full`.
+        """
+        keys, token = [*self._ended_job_keys(), self.keys.cap, self.keys.pace], secrets.token_hex(16)
+        for _ in range(LOOKS):
+            job, envelope = await self._read(job_id)
+            if job is None:
+                raise unknown_job(job_id)
+            args = retry_args(job, envelope, token, level_ms, max_pending)
+            with reachable():
+                outcome, *told = await scripts.RETRY.run(self.redis, keys, args)
+            if outcome == b"full":
+                raise queue_full(max_pending, 1, *told)
+            if outcome == b"ok":
+                return as_retried(job, *told)
+        raise SlotwiseError("still-active", "Somebody else uses the job's id at this moment: look at it again.")
+
+    async def explain(self, job_id: str) -> Facts | None:
+        """What binds a job that waits, as one instant shows it; None for one that is not in the queue."""
+        own = self.keys
+        keys = [own.queue, own.running, own.cap, own.limits, own.parked, own.served, own.suspects, own.pace]
+        keys += [own.leases, own.running_of, own.parked_of, own.starts_of, own.workers, *PER_JOB]
+        with reachable():
+            reply = await scripts.EXPLAIN.run(self.redis, keys, [job_id, "", HOLDERS])
+        return None if reply[0] == b"gone" else Facts.of(reply)
+
+    async def erase(self, job_id: str) -> None:
+        """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""
+        keys = self._ended_job_keys()
+        with reachable():
+            known = await self.redis.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
+            outcome = await scripts.ERASE.run(self.redis, keys, [job_id])
+        if outcome == b"active":
+            raise SlotwiseError("still-active", "The job has not ended: cancel it first, and erase it then.")
+        if outcome == b"unknown" and not known:  # else its reply was lost, and this is the second sending
+            raise unknown_job(job_id)
 
     async def slots(self) -> Slots:
         """The cap in force and the number of running jobs, of one instant."""
@@ -172,92 +209,12 @@ class Store:
         """A subscription to the ends of jobs, shared by everybody in this process who waits for one."""
         return Ended(self.redis, self.keys.ended)
 
-    async def claim(self, claim: Claim) -> Claimed:
-        """Ask for slots. Raises: redis.RedisError (the worker's loop sends the same claim again)."""
-        return Claimed.of(await scripts.CLAIM.run(self.redis, *self._claim(claim)))
-
-    async def finish(self, incarnation: str, finishes: Sequence[Finish]) -> list[str]:
-        """End attempts: 'ok', 'again' or 'stale' for each. Raises: redis.RedisError."""
-        return _texts(await scripts.FINISH.run(self.redis, *self._finish(incarnation, finishes)))
-
-    async def exchange(self, finishes: Sequence[Finish], claim: Claim) -> tuple[list[str], Claimed]:
-        """`finish`, then `claim`, in one round trip. Raises: redis.RedisError."""
-        commands = [scripts.CLAIM.call(*self._claim(claim))]
-        if finishes:
-            commands.insert(0, scripts.FINISH.call(*self._finish(claim.incarnation, finishes)))
-        replies = await self._line.ask(*commands)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            # a server that started anew: whatever it did execute, it does not do twice
-            await scripts.FINISH.load(self.redis)
-            await scripts.CLAIM.load(self.redis)
-            return await self.exchange(finishes, claim)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return _texts(replies[0]) if finishes else [], Claimed.of(replies[-1])
-
     def _job_keys(self, *names: str) -> list[str]:
         return [*names, *PER_JOB]
 
-    def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
+    def _ended_job_keys(self) -> list[str]:
         keys = self.keys
-        return self._job_keys(
-            keys.queue,
-            keys.running,
-            keys.promote,
-            keys.cap,
-            keys.leases,
-            keys.worker(claim.incarnation),
-            keys.held(claim.incarnation),
-            ABORT,
-            keys.suspects,
-            keys.unstarted,
-            keys.limits,
-            keys.parked,
-            keys.serves(claim.incarnation),
-            keys.served,
-            keys.catalogue,
-            keys.hungry,
-            keys.loads,
-            keys.log,
-            keys.meter,
-            keys.running_of,
-            keys.parked_of,
-            keys.starts_of,
-        ), [
-            claim.incarnation,
-            claim.number,
-            claim.asked,
-            claim.prefix,
-            claim.cancels,
-            "1" if claim.look_for_cancels else "",
-            claim.worker,
-            "",
-            *claim.ids,
-        ]
-
-    def _finish(self, incarnation: str, finishes: Sequence[Finish]) -> tuple[list[str], list[scripts.Arg]]:
-        keys = self.keys
-        return self._job_keys(
-            keys.queue,
-            keys.running,
-            keys.held(incarnation),
-            ABORT,
-            keys.cap,
-            keys.log,
-            keys.meter,
-            keys.pace,
-            keys.running_of,
-        ), ["", self.keys.ended, *(arg for finish in finishes for arg in finish.args())]
-
-
-def places_free_in(jobs: int, *, cap: int, hold_ms: float) -> int:
-    """Whole seconds until a full queue has drained by `jobs`, at the pace of late; a guess while none is known."""
-    if cap == 0:
-        return PAUSED_SECONDS
-    if math.isnan(hold_ms):
-        return UNKNOWN_SECONDS
-    return min(MOST_SECONDS, max(1, math.ceil(jobs * hold_ms / cap / 1000)))
+        return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
 
 
 def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:
@@ -269,7 +226,3 @@ def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:
         "" if cap is None else cap,
         "" if rate is None else Rate.of(rate).as_stored(),
     )
-
-
-def _texts(replies: Sequence[bytes]) -> list[str]:
-    return [reply.decode() for reply in replies]

@@ -68,6 +68,22 @@ def deserialize(data: bytes) -> dict[str, Any]:
     return call
 
 
+def payload_of(envelope: bytes) -> bytes | None:
+    """The payload of the job that left this envelope, as for a first attempt; None where it does not say.
+
+    A pickle does not, nor the envelope of a worker that could not read the payload either (its `et` is 0).
+    """
+    try:
+        call = decode(envelope)
+        function, args, kwargs, enqueued_ms = (call[key] for key in ("f", "a", "k", "et"))
+    except (ValueError, TypeError, KeyError):
+        return None
+    readable = isinstance(function, str) and isinstance(args, list) and isinstance(kwargs, dict)
+    if not readable or type(enqueued_ms) is not int or not enqueued_ms:
+        return None
+    return serialize({"t": None, "f": function, "a": args, "k": kwargs, "et": enqueued_ms})
+
+
 def error_of(failure: BaseException) -> JobError:
     """What an exception that ended a body is called in the job's record."""
     if isinstance(failure, JobError):

@@ -35,7 +35,7 @@ class Hand:
         self.number += 1
         prefix = f"{self.number}-{secrets.token_hex(16)}-"
         self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
-        claimed = await self.store.claim(self.last)
+        claimed = await self.store.claims.claim(self.last)
         self.granted |= {grant.id: grant for grant in claimed.grants}
         return claimed
 
@@ -47,7 +47,7 @@ class Hand:
     async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
         self.granted.pop(grant.id, None)
         finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
-        return (await self.store.finish(self.incarnation, [finish]))[0]
+        return (await self.store.claims.finish(self.incarnation, [finish]))[0]
 
 
 def a_job(**fields: Any) -> Submission:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
+from slotwise.job import State
+from slotwise.keys import RECORD
+from slotwise.lease import Watch, observe
 from slotwise.store import Store
 from tests.facts import wait_for
 from tests.hand import KEEP_MS, Hand, submitted
@@ -174,13 +179,16 @@ async def test_one_slot_goes_round(store: Store, hand: Any) -> None:
     assert await ids(workers[0], 1) == []
     started = [len(await ids(worker, 1)) for worker in workers[1:]]
     assert started == [1, 0]
+    await done(workers[1], *workers[1].granted)
+    assert [len(await ids(worker, 1)) for worker in (workers[1], workers[2])] == [0, 1], "the third gets its turn"
 
 
-async def test_a_slot_left_to_a_dead_worker_is_taken_after_all(store: Store, hand: Any) -> None:
-    await store.configure(1, by="test")
-    await submitted(store, 2)
+@pytest.mark.parametrize("cap", [1, 4])
+async def test_a_slot_left_to_a_dead_worker_is_taken_after_all(store: Store, hand: Any, cap: int) -> None:
+    await store.configure(cap, by="test")
+    await submitted(store, 2 * cap)
     alive, dead = hand("alive"), hand("dead")
-    (first,) = await ids(alive, 1)
+    first = (await ids(alive, cap))[0]
     assert await ids(dead, 1) == []
     await done(alive, first)
     claimed = await alive.claim(1)
@@ -265,6 +273,75 @@ async def test_a_job_that_was_parked_leaves_no_slot_idle(store: Store, hand: Any
     assert await ids(worker, 2) == [second]
     assert await idle(store) == idle_before
     await done(worker, second)
+
+
+@pytest.mark.parametrize("damage", ["gone", "no hash", "no numbers"])
+async def test_a_damaged_record_holds_up_no_reap(store: Store, hand: Any, damage: str) -> None:
+    damaged, whole = await submitted(store, 2)
+    worker = hand()
+    await worker.claim(2)
+    if damage == "no numbers":
+        await store.redis.hset(RECORD + damaged, mapping=dict.fromkeys(("score", "attempt", "deaths"), "x"))
+    else:
+        await store.redis.delete(RECORD + damaged)
+        if damage == "no hash":
+            await store.redis.set(RECORD + damaged, "x")
+    assert worker.leases.reap(worker.incarnation, "0 10000") == 2
+    assert (await store.slots()).running == 0
+    other = hand()
+    assert set(await ids(other, 2)) == {damaged, whole}
+    await done(other, damaged, whole)
+
+
+@pytest.mark.parametrize("field", ["memory_mb", "timeout", "max_attempts", "keep_result", "attempt", "expires"])
+async def test_a_field_that_is_no_number_is_as_none(store: Store, hand: Any, field: str) -> None:
+    (job_id,) = await submitted(store)
+    await store.redis.hset(RECORD + job_id, mapping={field: "abc", "started": 1})
+    worker = hand()
+    assert await ids(worker, 1) == [job_id]
+    await done(worker, job_id)
+
+
+async def test_a_name_that_is_no_utf_8_is_told_all_the_same(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    worker = hand()
+    grant = await worker.claim_one()
+    assert await worker.finish(grant, algorithm="\ud800") == "ok"
+    job = await store.job(job_id)
+    assert job is not None
+    assert job.algorithm == "?"
+
+
+async def test_a_cancelled_job_has_no_deadline_left(store: Store) -> None:
+    (job_id,) = await submitted(store, start_within_ms=10**9)
+    assert await store.redis.zcard(store.keys.unstarted) == 1
+    await store.cancel(job_id, keep_ms=KEEP_MS)
+    assert await store.redis.exists(store.keys.unstarted) == 0
+
+
+async def test_what_holds_up_one_reap_holds_up_no_other(store: Store, hand: Any) -> None:
+    stuck, dead = hand("a"), hand("b")
+    one, two = await submitted(store, 2)
+    await stuck.claim(1)
+    await dead.claim(1)
+    (late,) = await submitted(store, 1, start_within_ms=1)
+    held = store.keys.held(stuck.incarnation)
+    await store.redis.rename(held, "aside")
+    await store.redis.set(held, "x")
+    watch = Watch()
+    now = time.monotonic()
+    watch._since = {name: (lease, now - 60) for name, lease in stuck.leases.leases().items()}
+    watch._last_look = now
+    with pytest.raises(ResponseError):
+        observe(stuck.leases, watch, keep_ms=KEEP_MS)
+    assert (await store.slots()).running == 1, "the other's slot is still taken"
+    job = await store.job(late)
+    assert job is not None
+    assert job.state is State.FAILED, "expired jobs wait on"
+    await store.redis.rename("aside", held)
+    stuck.leases.leave(stuck.incarnation)
+    for job_id in (one, two):
+        await store.cancel(job_id, keep_ms=KEEP_MS)
 
 
 async def test_each_step_is_in_the_log(store: Store, hand: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from slotwise import wire
+from slotwise import scripts, wire
 from slotwise.attempt import Claim, Finish, Grant
 from slotwise.errors import SlotwiseError
 from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
@@ -16,6 +18,8 @@ from slotwise.limits import Limits
 from slotwise.store import Store
 from tests.facts import wait_for
 from tests.hand import KEEP_MS, Hand, a_job, submitted
+from tests.proxy import Proxy
+from tests.servers import Server
 
 
 async def started(store: Store, hand: Any) -> tuple[Hand, Grant]:
@@ -119,14 +123,31 @@ async def test_an_exchange_sent_again_grants_the_same(store: Store, hand: Any) -
     ids = await submitted(store, 4)
     worker = hand()
     first = await worker.claim(2)
-    again = await store.claim(worker.last)
+    again = await store.claims.claim(worker.last)
     assert again.grants == first.grants
     assert len(again.grants) == 2
     assert (await store.slots()).running == 2
     await worker.finish(first.grants[0])
-    assert [grant.id for grant in (await store.claim(worker.last)).grants] == [first.grants[1].id]
+    assert [grant.id for grant in (await store.claims.claim(worker.last)).grants] == [first.grants[1].id]
     await worker.finish(first.grants[1])
     assert set(ids) > {grant.id for grant in first.grants}
+
+
+async def test_a_copy_of_an_exchange_that_arrives_after_a_later_one_grants_nothing(
+    store: Store, hand: Any
+) -> None:
+    worker, grant = await started(store, hand)
+    late = worker.last
+    assert await worker.finish(grant) == "ok"
+    await worker.claim()
+    await submitted(store, 2)
+    assert (await store.claims.claim(late)).grants == ()
+    assert (await store.slots()).running == 0
+    (granted,) = (await worker.claim()).grants
+    unheard = worker.last
+    assert (await store.claims.claim(late)).grants == ()
+    assert (await store.claims.claim(unheard)).grants == (granted,), "the copy did not make it a new exchange"
+    await worker.finish(granted)
 
 
 async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> None:
@@ -296,6 +317,68 @@ async def test_cancel_waiting_running_and_ended(store: Store, hand: Any) -> None
     assert await store.cancel("nobody", keep_ms=KEEP_MS) == "unknown"
 
 
+async def test_erase_leaves_nothing_of_a_job_that_has_ended(store: Store, hand: Any) -> None:
+    worker = hand()
+    job_id, *_ = await submitted(store, fingerprint="f")
+    await worker.finish(await worker.claim_one(), "completed", envelope=b'{"s":true,"r":1}', mark_ms=KEEP_MS)
+    for name in (store.keys.promote, store.keys.unstarted, store.keys.suspects, ABORT):
+        await store.redis.zadd(name, {job_id: 9e12, "other": 9e12})
+    await store.redis.set("arq:retry:" + job_id, 1, ex=60)
+    await store.erase(job_id)
+    assert await store.job(job_id) is None
+    assert [key async for key in store.redis.scan_iter(f"*{job_id}*")] == []
+    for name in (store.keys.promote, store.keys.unstarted, store.keys.suspects, ABORT):
+        assert await store.redis.zrange(name, 0, -1) == [b"other"]
+        await store.redis.delete(name)
+    with pytest.raises(SlotwiseError) as refused:
+        await store.erase(job_id)
+    assert refused.value.code == "job-not-found"
+    [answer] = await store.submit([Submission(job_id, "Add", {}, fingerprint="another")], max_pending=10)
+    assert not answer.replayed
+    grant = await worker.claim_one()
+    assert (grant.id, await worker.finish(grant)) == (job_id, "ok")
+
+
+async def test_erase_leaves_a_job_that_waits_or_runs(store: Store, hand: Any) -> None:
+    (job_id,) = await submitted(store)
+    before = await store.redis.hgetall(RECORD + job_id)
+    with pytest.raises(SlotwiseError) as refused:
+        await store.erase(job_id)
+    assert refused.value.code == "still-active"
+    assert await store.redis.hgetall(RECORD + job_id) == before
+    worker = hand()
+    grant = await worker.claim_one()
+    await store.redis.zrem(store.keys.queue, job_id)  # whatever somebody else does to the queue
+    with pytest.raises(SlotwiseError) as refused:
+        await store.erase(job_id)
+    assert refused.value.code == "still-active"
+    assert await worker.finish(grant) == "ok"
+
+
+async def test_erase_of_leftovers_and_of_damaged_records(store: Store) -> None:
+    await store.redis.set(PAYLOAD + "orphan", "{}", ex=60)
+    await store.redis.set(RESULT + "stock", pickle.dumps({}), ex=60)
+    await store.redis.set(RECORD + "odd", "no hash", ex=60)
+    for job_id in ("orphan", "stock", "odd"):
+        await store.erase(job_id)
+        assert await store.job(job_id) is None
+
+
+async def test_an_erase_whose_reply_is_lost_is_sent_again_and_no_404(
+    store: Store, server: Server, hand: Any
+) -> None:
+    worker, grant = await started(store, hand)
+    await worker.finish(grant)
+    await scripts.ERASE.load(store.redis)
+    proxy = Proxy(server.port)
+    proxy.swallow = lambda request: scripts.ERASE.sha.encode() in request and proxy.cut == 0
+    through = await Store.connect(f"redis://127.0.0.1:{proxy.port}")
+    await through.erase(grant.id)
+    assert proxy.cut == 1
+    await through.close()
+    proxy.close()
+
+
 @pytest.mark.parametrize("enqueued_ms", [1_700_000_000_000, 4_000_000_000_000])  # the client's clock is ahead
 @pytest.mark.parametrize(("outcome", "retry_in_ms"), [("release", 0), ("retry", 300_000)])
 async def test_a_cancel_between_two_attempts_is_not_lost(
@@ -432,7 +515,8 @@ async def _in_state(store: Store, worker: Hand, state: State) -> Grant:
     (grant,) = (await worker.claim(ids=(job_id,))).grants
     outcome = {State.COMPLETED: "completed", State.FAILED: "failed", State.CANCELLED: "cancelled"}.get(state)
     if outcome:
-        await worker.finish(grant, outcome)
+        call = wire.decode(grant.payload)
+        await worker.finish(grant, outcome, envelope=wire.encode(call | {"s": outcome == "completed", "r": None}))
     return grant
 
 
@@ -443,6 +527,10 @@ _OUTCOMES = {
     Move.RETRY: "retry",
     Move.RELEASE: "release",
 }
+
+
+async def reopened(store: Store, job_id: str) -> Job:
+    return await store.retry(job_id, level_ms=60_000, max_pending=100)
 
 
 @pytest.mark.parametrize("move", list(Move))
@@ -460,15 +548,19 @@ async def test_every_pair_of_state_and_move(store: Store, hand: Any, state: Stat
         await store.redis.hset(RECORD + grant.id, "expires", "1")
         await store.redis.zadd(store.keys.unstarted, {grant.id: 1})
         worker.leases.expire(KEEP_MS)
+    elif move in (Move.REOPEN, Move.ERASE):
+        with nullcontext() if (state, move) in MOVES else pytest.raises(SlotwiseError):
+            await (store.erase(grant.id) if move is Move.ERASE else reopened(store, grant.id))
     elif move is Move.REAP:
         worker.leases.reap(worker.incarnation, "0 10000")
     else:
         second = {"completed": "failed"}.get(_OUTCOMES[move], "completed")
         await worker.finish(grant, _OUTCOMES[move] if state is State.RUNNING else second)
-    assert (await seen(store, grant.id)).state is after
+    job = await store.job(grant.id)
+    assert (job and job.state) is after
     assert (await store.slots()).running == (after is State.RUNNING)
     in_queue = await store.redis.zscore(store.keys.queue, grant.id) is not None
-    assert in_queue is (after not in TERMINAL)
+    assert in_queue is (after in (State.PENDING, State.RUNNING))
     if after in TERMINAL:
         assert await store.redis.ttl(RECORD + grant.id) > 0
         assert await store.redis.exists(PAYLOAD + grant.id) == 0
@@ -487,7 +579,9 @@ async def test_a_script_flush_is_survived(store: Store, hand: Any) -> None:
     grant = await worker.claim_one()
     await store.redis.script_flush()
     claim = Claim(worker.incarnation, 99, 1, "99-x-", "any", False, "w")
-    replies, claimed = await store.exchange([Finish(grant.id, grant.token, "completed", keep_ms=KEEP_MS)], claim)
+    replies, claimed = await store.claims.exchange(
+        [Finish(grant.id, grant.token, "completed", keep_ms=KEEP_MS)], claim
+    )
     assert replies[0] in ("ok", "again")
     await worker.finish(claimed.grants[0])
 

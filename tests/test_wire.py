@@ -62,3 +62,32 @@ def test_an_error_is_bounded_and_printable() -> None:
     told = wire.error_of(ValueError("\ud800" + "x" * 100_000)).as_dict()
     assert len(told["message"]) == 2_000
     told["message"].encode("utf-8")
+
+
+CALL = {"f": "Add", "a": [1], "k": {"n": 10**400, "s": "é\0"}, "et": 1_700_000_000_000}
+END = {"s": False, "r": None, "st": 1, "ft": 2, "q": "q", "id": "x"}
+
+
+def test_the_payload_of_an_envelope_is_that_of_a_first_attempt() -> None:
+    payload = wire.payload_of(wire.serialize({"t": 3} | CALL | END))
+    assert payload == wire.serialize({"t": None} | CALL)
+
+
+ODD_ENVELOPES = [
+    b"",
+    b"\x80\x04}.",
+    b"[]",
+    b"7",
+    b"{}",
+    wire.encode(CALL | END | {"et": 0}),
+    wire.encode(CALL | END | {"et": 1.5}),
+    wire.encode(CALL | END | {"et": True}),
+    wire.encode(CALL | END | {"f": None}),
+    wire.encode(CALL | END | {"a": {}}),
+    wire.encode(CALL | END | {"k": []}),
+]
+
+
+@pytest.mark.parametrize("envelope", ODD_ENVELOPES)
+def test_an_envelope_that_does_not_say_what_was_called_gives_no_payload(envelope: bytes) -> None:
+    assert wire.payload_of(envelope) is None

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from arq import Retry
@@ -90,6 +91,12 @@ def Hostile(name: str = "") -> None:
 @algorithm
 def Raises(message: str = "no") -> None:
     raise ValueError(message)
+
+
+@algorithm
+def ReadsFile(path: str) -> str:
+    """Fails while the file is not there."""
+    return Path(path).read_text()
 
 
 @algorithm

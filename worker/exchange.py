@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from slotwise.attempt import Cancels, Claim, Claimed, Finish
-from slotwise.store import Store
+from slotwise.claims import Claims
 
 MAX_FINISHES: Final = 100
 MAX_BYTES: Final = 1 << 20  # of envelopes in one exchange; one envelope alone may be larger
@@ -33,11 +33,11 @@ class Exchange:
     """The exchanges of one incarnation of a worker."""
 
     def __init__(
-        self, store: Store, incarnation: str, worker: str, cancels: Cancels, timeout_seconds: float
+        self, claims: Claims, incarnation: str, worker: str, cancels: Cancels, timeout_seconds: float
     ) -> None:
         self.incarnation = incarnation
         self.number = 0
-        self._store = store
+        self._claims = claims
         self._worker = worker
         self._cancels = cancels
         self.timeout_seconds = timeout_seconds
@@ -66,7 +66,7 @@ class Exchange:
                 self._unanswered = (self._take(), self._next_claim(asked, look_for_cancels, ids))
             endings, claim = self._unanswered
             async with asyncio.timeout(self.timeout_seconds):  # a silent link is dropped, and another tried
-                replies, claimed = await self._store.exchange([ending.finish for ending in endings], claim)
+                replies, claimed = await self._claims.exchange([ending.finish for ending in endings], claim)
             self._unanswered = None
         for ending, reply in zip(endings, replies, strict=True):
             ending.answered(reply)

@@ -239,8 +239,11 @@ class Worker(arq.worker.Worker):
         self._cap = claimed.cap
         self._roster.cancel(claimed.cancels)
         for grant in claimed.grants:
-            self._roster.start(grant, station.exchange.incarnation)
-        self._acknowledged = station.exchange.number
+            if station.lease.fresh:
+                self._roster.start(grant, station.exchange.incarnation)
+            else:  # the bodies have been ended for want of contact, and this reply is late
+                station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
+        self._acknowledged = claimed.number
         due = claimed.next_due_ms
         self._next_due = float("inf") if due is None else self.loop.time() + due / 1000
 

@@ -62,7 +62,7 @@ class Station:
             await station._open()
         except BaseException:
             await station.runner.stop()
-            await station.store.hang_up()
+            await station.store.claims.hang_up()
             station.lease.close()
             raise
         return station
@@ -89,7 +89,7 @@ class Station:
     def _new_exchange(self) -> Exchange:
         cancels: Cancels = "any" if self._worker.allow_abort_jobs else "requested"
         timeout_seconds = max(1.0, self._worker.settings.lease_seconds / 4)
-        return Exchange(self.store, uuid4().hex, self.name, cancels, timeout_seconds)
+        return Exchange(self.store.claims, uuid4().hex, self.name, cancels, timeout_seconds)
 
     async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
         """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
@@ -116,7 +116,7 @@ class Station:
         """
         await self.wake.stop()
         await self.runner.stop()
-        await self.store.hang_up()
+        await self.store.claims.hang_up()
         with suppress(RedisError, OSError):
             await asyncio.to_thread(self.lease.leave if leave else self.lease.lapse)
         self.lease.close()

@@ -19,7 +19,8 @@
 --
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
 -- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
--- was lost) grants nothing new and returns what it granted, as far as it is still held.
+-- was lost) grants nothing new and returns what it granted, as far as it is still held. One that arrives after a
+-- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
   CATALOGUE, HUNGRY, LOADS, LOG, METER, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
@@ -27,7 +28,6 @@ local DEATHS = 3  -- workers that may die under a job; the last time it runs alo
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 local LEFT_MS = 20  -- until a claim that left slots to a hungry worker looks whether it came
-local STOCK_ALGORITHM = '^{"t":[^,]*,"f":"([^"\\]+)"'  -- in a payload, as arq orders its keys
 local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand values at most
 
 -- part: clock
@@ -145,6 +145,7 @@ local function meant_for(id, r, asked_at, payload)
   return ARGV[5] == 'any' or r.cancel_requested
 end
 
+-- part: stock
 -- part: room
 -- part: parking
 local function start(id, token, algorithm)
@@ -166,7 +167,7 @@ end
 local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
-  local algorithm = r.algorithm or payload and string.match(string.sub(payload, 1, 300), STOCK_ALGORITHM) or nil
+  local algorithm = algorithm_of(r.algorithm, payload)
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
     redis.call('ZADD', SUSPECTS, now, id)

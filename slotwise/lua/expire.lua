@@ -15,10 +15,10 @@ local ENDED = ARGV[5]
 local now, ended = clock(ARGV[1]), 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', UNSTARTED, '-inf', now, 'LIMIT', 0, ARGV[2])) do
   redis.call('ZREM', UNSTARTED, id)
-  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'started', 'expires', 'keep_result')
-  -- else it has started or ended meanwhile, or another job has the id now
-  if r[1] == 'pending' and not r[2] and r[3] and tonumber(r[3]) <= now then
-    end_waiting(id, now, 'failed', ARGV[4], r[4] and math.floor(r[4] * 1000) or ARGV[3], 'error', ARGV[4])
+  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'expires', 'keep_result')
+  -- else it has ended meanwhile, or another job has the id now; one that starts leaves this set for good
+  if r[1] == 'pending' and r[2] and tonumber(r[2]) <= now then
+    end_waiting(id, now, 'failed', ARGV[4], r[3] and math.floor(r[3] * 1000) or ARGV[3], 'error', ARGV[4])
     ended = ended + 1
   end
 end

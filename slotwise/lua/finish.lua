@@ -23,6 +23,7 @@ local EACH = 11  -- arguments an attempt
 -- part: log
 -- part: meter
 -- part: pace
+-- part: history
 local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
@@ -39,6 +40,7 @@ local function wait_again(id, token, outcome, algorithm, delay, attempt)
   local record = RECORD .. id
   note(id, 'done', token, 'state', 'pending', 'ready', exact, 'reason', outcome == 'retry' and 'retrying' or 'queued',
     unpack(algorithm ~= '' and {'algorithm', algorithm} or {}))
+  remember_attempt(id, outcome, now)
   if outcome == 'retry' then
     -- a cancel came while it ended: it is due at once, and the next claim ends it
     local due = redis.call('HEXISTS', record, 'cancel_requested') == 1 and now or now + delay

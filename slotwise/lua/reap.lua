@@ -15,6 +15,7 @@ local SERVES, SERVED, HUNGRY, LOADS = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 -- part: cap
 -- part: log
 -- part: meter
+-- part: history
 -- part: waiting
 local died = ARGV[2] ~= ''
 if died and redis.call('HGET', LEASES, ARGV[1]) ~= ARGV[2] then
@@ -24,7 +25,7 @@ local held, now, released = redis.call('HGETALL', HELD), clock(), {}
 for i = 1, #held, 2 do
   local id = held[i]
   give_up_slot(id, held[i + 1])
-  wait_again(id, now)
+  wait_again(id, died and 'died' or 'release', now)
   if died then
     local deaths = tonumber(redis.call('HGET', RECORD .. id, 'deaths') or 0) or 0
     redis.call('HSET', RECORD .. id, 'deaths', deaths + 1)

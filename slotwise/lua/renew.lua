@@ -13,6 +13,7 @@ local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, RUNNING_OF, RECORD,
 -- part: cap
 -- part: log
 -- part: meter
+-- part: history
 -- part: waiting
 local lease = redis.call('HGET', LEASES, ARGV[1])
 if not lease then
@@ -39,7 +40,7 @@ for i = 1, #held, 2 do
     if missed_before[token] then
       redis.call('HDEL', HELD, id)
       give_up_slot(id, held[i + 1])
-      wait_again(id, now)
+      wait_again(id, 'release', now)
       released[#released + 1] = id
     else
       missed[#missed + 1] = token

@@ -30,7 +30,7 @@ class StandInWorker:
     async def claim(self, slots: int = 1) -> list[Grant]:
         self._number += 1
         prefix = f"{self._number}-{uuid.uuid4().hex}-"
-        claimed = await self.store.claim(
+        claimed = await self.store.claims.claim(
             Claim(
                 incarnation=self.incarnation,
                 number=self._number,
@@ -55,7 +55,7 @@ class StandInWorker:
             envelope=wire.encode(call | end | {"id": grant.id}),
             keep_ms=60_000,
         )
-        assert await self.store.finish(self.incarnation, [done]) == ["ok"]
+        assert await self.store.claims.finish(self.incarnation, [done]) == ["ok"]
 
     def leave(self) -> None:
         self._leases.leave(self.incarnation)

@@ -1,4 +1,4 @@
-"""Submit, read and cancel, over HTTP."""
+"""Submit, read, cancel, retry and erase, over HTTP."""
 
 from __future__ import annotations
 
@@ -134,16 +134,109 @@ async def test_cancel_of_a_finished_job_is_a_409(client: AsyncClient, worker: St
     assert (await client.get(job["urls"]["self"])).json()["status"] == "completed"
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+async def test_retry_of_a_failed_or_cancelled_job_is_a_202(
+    client: AsyncClient, worker: StandInWorker, end: str
+) -> None:
+    made = (await client.post("/jobs", json=SEED | {"priority": 1, "labels": {"a": "b"}})).json()
+    url = made["urls"]["self"]
+    if end == "failed":
+        [grant] = await worker.claim()
+        await worker.finish(grant, error={"type": "exception", "message": "no", "detail": None})
+    else:
+        await client.post(url + "/cancel")
+    assert (await client.get(url)).json()["status"] == end
+    answer = await client.post(url + "/retry")
+    job = answer.json()
+    assert answer.status_code == 202
+    assert list(job) == FIELDS
+    assert {**job, "scheduled_for": None} == made
+    assert (await client.get(url)).json() == job
+    [grant] = await worker.claim()
+    await worker.finish(grant, result=1)
+    job = (await client.get(url)).json()
+    assert (job["status"], job["result"], job["error"], job["attempt"]) == ("completed", 1, None, 1)
+    assert job["wait_seconds"] < 10
+
+
+async def test_retry_of_another_job_is_a_409_that_says_what_to_do(
+    client: AsyncClient, worker: StandInWorker, store: Store
+) -> None:
+    job = (await client.post("/jobs", json=SEED)).json()
+    url = job["urls"]["self"] + "/retry"
+    answer = await client.post(url)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/still-active")
+    [grant] = await worker.claim()
+    answer = await client.post(url)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/still-active")
+    assert answer.json()["detail"] == "The job is running: there is nothing to retry yet."
+    await worker.finish(grant, result=1)
+    answer = await client.post(url)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/already-finished")
+    other = (await client.post("/jobs", json=SEED)).json()
+    await client.post(other["urls"]["cancel"])
+    await store.redis.delete("arq:result:" + other["job_id"])
+    answer = await client.post(other["urls"]["self"] + "/retry")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/not-kept")
+    assert "keep_result" in answer.json()["detail"]
+
+
+async def test_retries_at_once_make_one_202(client: AsyncClient, store: Store) -> None:
+    job = (await client.post("/jobs", json=SEED)).json()
+    await client.post(job["urls"]["cancel"])
+    answers = await asyncio.gather(*(client.post(job["urls"]["self"] + "/retry") for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 9
+    assert await queued(store) == 1
+
+
+async def test_a_full_queue_takes_no_retry(connect: Connect, catalogue: None) -> None:
+    async with connect(max_pending_jobs=1) as client:
+        job = (await client.post("/jobs", json=SEED)).json()
+        await client.post(job["urls"]["cancel"])
+        await client.post("/jobs", json=SEED)
+        answer = await client.post(job["urls"]["self"] + "/retry")
+        assert (answer.status_code, answer.json()["type"]) == (429, "/problems/queue-full")
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_delete_erases_a_finished_job_and_nothing_else(client: AsyncClient, store: Store) -> None:
+    headers = {"Idempotency-Key": "order 17"}
+    job = (await client.post("/jobs", json=SEED, headers=headers)).json()
+    url = job["urls"]["self"]
+    answer = await client.delete(url)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/still-active")
+    await client.post(job["urls"]["cancel"])
+    answer = await client.delete(url)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for answer in (await client.get(url), await client.delete(url), await client.post(url + "/retry")):
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/job-not-found")
+    again = await client.post("/jobs", json=SEED | {"params": {"number": 8}}, headers=headers)
+    assert (again.status_code, again.json()["job_id"]) == (202, job["job_id"])
+    assert "Idempotent-Replayed" not in again.headers
+    assert await queued(store) == 1
+
+
+async def test_retry_and_delete_take_no_body(client: AsyncClient) -> None:
+    job = (await client.post("/jobs", json=SEED)).json()
+    await client.post(job["urls"]["cancel"])
+    url = job["urls"]["self"]
+    for method, path in (("POST", url + "/retry"), ("DELETE", url)):
+        answer = await client.request(method, path, json={"delay": 5})
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert (await client.get(url)).json()["status"] == "cancelled"
+
+
 @pytest.mark.parametrize("job_id", ["0" * 32, "%00", "x" * 4_000, "..%2f..", "%F0%9F%98%80"])
 async def test_an_unknown_job_is_a_404(client: AsyncClient, job_id: str) -> None:
-    for answer in (await client.get(f"/jobs/{job_id}"), await client.post(f"/jobs/{job_id}/cancel")):
+    for method, what in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry")):
+        answer = await client.request(method, f"/jobs/{job_id}{what}")
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/job-not-found")
 
 
 @pytest.mark.parametrize(
     "job_id", ["cron:nightly", "a/b", "a/b/cancel", "concurrency", "concurrency/status", "ü %2F?#", "\0", "..x"]
 )
-async def test_a_stock_clients_job_is_read_and_cancelled_whatever_its_id(
+async def test_a_stock_clients_job_is_reached_whatever_its_id(
     client: AsyncClient, store: Store, job_id: str
 ) -> None:
     arq = ArqRedis(store.redis.connection_pool, job_serializer=wire.serialize)
@@ -154,8 +247,14 @@ async def test_a_stock_clients_job_is_read_and_cancelled_whatever_its_id(
     job = answer.json()
     assert (job["job_id"], job["status"], job["params"]) == (job_id, "pending", {"seconds": 2})
     assert job["urls"]["self"] == path
-    answer = await client.post(job["urls"]["cancel"])
-    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    for _ in range(2):
+        answer = await client.post(job["urls"]["cancel"])
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+        answer = await client.post(path + "/retry")
+        assert (answer.status_code, answer.json()["job_id"]) == (202, job_id)
+    await client.post(job["urls"]["cancel"])
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
 
 
 REFUSED: list[tuple[dict[str, Any], int, str, list[str]]] = [

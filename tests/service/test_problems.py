@@ -65,7 +65,8 @@ async def test_concurrency_is_no_job(client: AsyncClient, path: str) -> None:
     [
         ("GET", "/jobs", {"POST"}),
         ("PUT", "/jobs", {"POST"}),
-        ("DELETE", "/jobs/1", {"GET", "HEAD"}),
+        ("PUT", "/jobs/1", {"GET", "HEAD", "DELETE"}),
+        ("GET", "/jobs/1/retry", {"POST"}),
         ("GET", "/jobs/1/cancel", {"POST"}),
         ("POST", "/jobs/concurrency/status", {"GET", "HEAD"}),
         ("POST", "/jobs/concurrency", {"GET", "HEAD", "PUT", "DELETE"}),
@@ -89,6 +90,8 @@ async def test_another_method_is_a_405_with_allow(
         ("POST", "/jobs"),
         ("GET", "/jobs/1"),
         ("POST", "/jobs/1/cancel"),
+        ("POST", "/jobs/1/retry"),
+        ("DELETE", "/jobs/1"),
         ("GET", "/jobs/concurrency/status"),
         ("GET", "/jobs/concurrency"),
         ("PUT", "/jobs/concurrency"),
@@ -105,7 +108,7 @@ async def test_a_query_parameter_that_nobody_reads_is_a_422(
     client: AsyncClient, method: str, path: str, query: str
 ) -> None:
     answer = await client.request(
-        method, f"{path}?{query}", json=None if method == "GET" else {"algorithm": "Rest"}
+        method, f"{path}?{query}", json=None if method in ("GET", "DELETE") else {"algorithm": "Rest"}
     )
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
 

@@ -142,6 +142,22 @@ def test_declared_attempts_and_retry(fleet: Fleet) -> None:
     assert [job(front, job_id)["attempt"] for job_id in jobs] == [3, 2]
 
 
+def test_a_failed_job_is_retried_and_completes(fleet: Fleet, tmp_path: Path) -> None:
+    front = fleet.front()
+    fleet.worker()
+    job_id = submit(front, "ReadsFile", path=str(tmp_path / "later"))
+    first = ended(front, job_id)
+    assert (first["status"], first["error"]["type"], first["attempt"]) == ("failed", "exception", 1)
+    (tmp_path / "later").write_text("here")
+    assert front.post(f"/jobs/{job_id}/retry").status_code == 202
+    found = ended(front, job_id)
+    assert (found["status"], found["result"], found["error"]) == ("completed", "here", None)
+    assert (found["attempt"], found["params"], found["created_at"]) == (1, first["params"], first["created_at"])
+    assert found["started_at"] > first["completed_at"]
+    assert front.delete(f"/jobs/{job_id}").status_code == 204
+    assert front.get(f"/jobs/{job_id}").status_code == 404
+
+
 def test_a_killed_worker(own_fleet: Fleet, witness: Witness) -> None:
     front = own_fleet.front()
     doomed = own_fleet.worker()

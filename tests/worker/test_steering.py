@@ -63,6 +63,7 @@ def test_a_raised_cap_is_filled_at_once_over_all_workers(fleet: Fleet, witness: 
     assert witness.peak == 8
 
 
+@pytest.mark.slow
 def test_a_lowered_cap_lets_run_what_runs_and_starts_nothing_until_below(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="4")
     fleet.worker()
@@ -99,6 +100,7 @@ def test_pause_and_resume(fleet: Fleet, witness: Witness) -> None:
     assert starts(front, [job_id])[0] - at < AT_ONCE_SECONDS
 
 
+@pytest.mark.slow
 def test_a_pause_with_a_ttl_ends_by_itself_and_the_slots_fill(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="3")
     fleet.worker()
@@ -113,6 +115,7 @@ def test_a_pause_with_a_ttl_ends_by_itself_and_the_slots_fill(fleet: Fleet, witn
     wait_until(lambda: witness.alive == 0, what="all ended")
 
 
+@pytest.mark.slow
 def test_workers_told_another_cap_leave_an_override_alone(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="3")
     wait_until(lambda: front.get(CAP).json()["configured"] == 3, what="the front end has told its cap")
@@ -174,9 +177,11 @@ def test_a_drained_worker_takes_none_while_another_takes_all(fleet: Fleet, witne
     began = time.monotonic()
     wait_until(lambda: time.monotonic() > began + 0.7, what="longer than a worker's slowest look")
     assert job(front, waiting)["status"] == "pending"
+    last = submit(front, "Add", a=1, b=1)  # it woke them: their slow look is half a second away
     before = fleet.redis.time()
     front.post(f"/workers/{drained}/resume")
     assert ended(front, waiting)["worker"] == drained
+    assert ended(front, last)["worker"] == drained
     assert starts(front, [waiting])[0] - (before[0] + before[1] / 1e6) < AT_ONCE_SECONDS
     cancel(front, [held])
     wait_until(lambda: witness.alive == 0, what="all ended")
@@ -203,6 +208,7 @@ def test_a_drain_outlasts_an_outage(own_fleet: Fleet, own_server: Server) -> Non
     assert ended(front, waiting)["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_declared_cap_of_one_runs_one_at_a_time_and_blocks_nobody(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     for _ in range(2):
@@ -219,6 +225,7 @@ def test_a_declared_cap_of_one_runs_one_at_a_time_and_blocks_nobody(fleet: Fleet
     assert witness.peak == 1
 
 
+@pytest.mark.slow
 def test_a_rate_holds_in_every_window_over_all_workers(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     for _ in range(2):

@@ -1,6 +1,6 @@
 -- waiting: put a job whose attempt does not count back into its old place.
 --
--- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF. `held` is what `claim` wrote: the token, and the algorithm.
+-- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF, remember_attempt(). `held` is what `claim` wrote: the token, and the algorithm.
 local function give_up_slot(id, held)
   local algorithm = string.match(held, '^%S+ (.*)$')
   redis.call('ZREM', RUNNING, id)
@@ -10,7 +10,7 @@ local function give_up_slot(id, held)
   end
 end
 
-local function wait_again(id, now)
+local function wait_again(id, outcome, now)
   local score = redis.pcall('HGET', RECORD .. id, 'score')
   if type(score) == 'table' then  -- an error: no hash, so no record of ours
     redis.call('DEL', RECORD .. id)
@@ -20,4 +20,5 @@ local function wait_again(id, now)
   redis.call('HSET', RECORD .. id, 'attempt', attempt - 1, 'state', 'pending', 'reason', 'queued', 'ready', now,
     'score', tonumber(score) or now)
   redis.call('ZADD', QUEUE, tonumber(score) or now, id)
+  remember_attempt(id, outcome, now)
 end

@@ -1,0 +1,92 @@
+"""The endpoint that says why a job waits, where it runs, or where its time went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.answer import Json
+from service.front import Front
+from service.view import timestamp
+from slotwise.errors import unknown_job
+from slotwise.explain import why
+from slotwise.job import TERMINAL, Attempt, Job, State
+from slotwise.store import Store
+
+ESTIMATES = ["position", "eta_seconds"]
+
+
+async def explain(request: Request) -> Response:
+    """GET /jobs/{id}/explain"""
+    front: Front = request.app.state.front
+    job_id = request.path_params["job_id"]
+    job = await front.store.job(job_id)
+    if job is None:
+        raise unknown_job(job_id)
+    if job.state is State.PENDING and (waiting := await _waiting(front.store, job)):
+        return Json(waiting)
+    if job.state is State.PENDING:  # it has moved between the two reads
+        job = await front.store.job(job_id) or job
+    return Json(_past(job) if job.state in TERMINAL else _running(job))
+
+
+async def _waiting(store: Store, job: Job) -> dict[str, Any] | None:
+    facts = await store.explain(job.id)
+    if facts is None:
+        return None
+    answer = why(facts, job.due_ms)
+    return {
+        "job_id": job.id,
+        "status": job.state,
+        "reason": job.reason,
+        "text": answer.text,
+        "blocking": answer.blocking,
+        "position": answer.position,
+        "holders": list(answer.holders),
+        "eta_seconds": None if answer.eta is None else dict(zip(("p50", "p90"), answer.eta, strict=True)),
+        "estimates": ESTIMATES,
+        "attempts": [_row(attempt) for attempt in job.history],
+    }
+
+
+def _running(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "status": job.state,
+        "text": f"It runs on {job.worker}." if job.worker else "It runs.",
+        "since": timestamp(job.started_ms),
+        "worker": job.worker,
+        "attempt": job.attempt,
+        "cancel_requested": job.cancel_requested,
+        "attempts": [_row(attempt) for attempt in job.history],
+    }
+
+
+def _past(job: Job) -> dict[str, Any]:
+    attempts = list(job.history)
+    if job.started_ms is not None and job.ended_ms is not None:
+        last = (job.error or {}).get("type") or job.state.value
+        attempts.append(Attempt(job.started_ms, job.ended_ms, job.worker or "", last))
+    ran = sum(attempt.ended_ms - attempt.started_ms for attempt in attempts)
+    begun = max(filter(None, (job.created_ms, job.due_ms if not job.history else None)), default=None)
+    whole = None if job.ended_ms is None or begun is None else job.ended_ms - begun
+    return {
+        "job_id": job.id,
+        "status": job.state,
+        "text": "It has ended.",
+        "queued_seconds": None if whole is None else max(0, whole - ran) / 1000,
+        "running_seconds": ran / 1000,
+        "attempts": [_row(attempt) for attempt in attempts],
+    }
+
+
+def _row(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "started_at": timestamp(attempt.started_ms),
+        "ended_at": timestamp(attempt.ended_ms),
+        "worker": attempt.worker,
+        "outcome": attempt.outcome,
+        "kill_steps": None,
+    }

@@ -1,0 +1,64 @@
+#!lua flags=no-writes
+-- explain: what one instant tells of why a job waits; nothing is changed, and no queue is walked.
+--
+-- KEYS  1 queue  2 running  3 cap  4 limits  5 parked  6 served  7 suspects  8 pace  9 leases
+--       10 prefixes of the sets of an algorithm: running, parked, starts  13 prefix of the workers' rows  14.. record,
+--       payload, in-progress, retry, result prefixes
+-- ARGV  1 id  2 now ms ('' = TIME)  3 most ids of holders
+-- returns  {'gone'} when the id is not in the queue, else names and values:
+--          the fields of slotwise/explain.py's Facts
+--
+-- after: as before.
+local QUEUE, RUNNING, CAP, LIMITS, PARKED, SERVED, SUSPECTS, PACE, LEASES, RUNNING_OF, PARKED_OF, STARTS_OF, WORKERS,
+  RECORD, PAYLOAD = unpack(KEYS)
+local HIDDEN = 9000000000000000
+-- part: clock
+-- part: cap
+-- part: stock
+local id, now, exact = ARGV[1], clock(ARGV[2])
+local score = tonumber(redis.call('ZSCORE', QUEUE, id) or nil)
+if not score then
+  return {'gone'}
+end
+local algorithm = algorithm_of(redis.call('HGET', RECORD .. id, 'algorithm'), redis.call('MGET', PAYLOAD .. id)[1])
+local known = algorithm and true
+algorithm = algorithm or ''
+local parked = redis.call('ZSCORE', PARKED_OF .. algorithm, id)
+local hidden = score >= HIDDEN
+score = tonumber(parked or redis.call('HGET', RECORD .. id, 'score') or score)
+local before = '(' .. string.format('%.17g', score)
+
+local l = redis.call('HMGET', LIMITS, 'declared:' .. algorithm, 'override:' .. algorithm, 'until:' .. algorithm,
+  'rate:' .. algorithm)
+local own_cap = standing(l[1], l[2], l[3], now)
+local count, window = string.match(l[4] or '', '^(%d+) (%d+)$')
+local starts, opens = 0, ''
+if count then
+  starts = redis.call('ZCOUNT', STARTS_OF .. algorithm, exact - window, '+inf')
+  local first = redis.call('ZRANGEBYSCORE', STARTS_OF .. algorithm, exact - window, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  opens = starts >= tonumber(count) and first[2] and string.format('%.0f', math.max(0, first[2] + window - exact)) or ''
+end
+
+-- those of other algorithms that stand aside start when their own limits open: they are not ahead in this line
+local ahead = redis.call('ZCOUNT', QUEUE, '-inf', score < exact and before or exact)
+local own_ahead = redis.call('ZCOUNT', PARKED_OF .. algorithm, '-inf', before)
+local slots = 0
+for _, incarnation in ipairs(redis.call('HKEYS', LEASES)) do
+  local own = redis.call('HMGET', WORKERS .. incarnation, 'slots', 'drained')
+  if not own[2] and slots then
+    slots = own[1] and tonumber(own[1]) and slots + own[1] or nil
+  end
+end
+local pace = redis.call('HMGET', PACE, 'n:' .. algorithm, 'mean:' .. algorithm, 'square:' .. algorithm, 'n:*', 'mean:*',
+  'square:*')
+local most = tonumber(ARGV[3]) - 1
+return {
+  'now', tostring(exact), 'score', tostring(score), 'hidden', hidden and 1 or 0, 'parked', parked and 1 or 0,
+  'alone', redis.call('ZSCORE', SUSPECTS, id) and 1 or 0, 'ahead', ahead, 'cap', (cap_in_force(CAP, now)),
+  'running', redis.call('ZCARD', RUNNING), 'served', known and tonumber(redis.call('HGET', SERVED, algorithm) or 0) or 1,
+  'own_cap', own_cap or '', 'own_running', redis.call('ZCARD', RUNNING_OF .. algorithm), 'own_ahead', own_ahead,
+  'rate_count', count or '', 'rate_window', window or '', 'rate_starts', starts, 'rate_opens', opens,
+  'slots', slots or '', 'own_n', pace[1] or 0, 'own_mean', pace[2] or 0, 'own_square', pace[3] or 0,
+  'n', pace[4] or 0, 'mean', pace[5] or 0, 'square', pace[6] or 0,
+  'holders', redis.call('ZRANGE', RUNNING, 0, most),
+  'own_holders', redis.call('ZRANGE', RUNNING_OF .. algorithm, 0, most)}

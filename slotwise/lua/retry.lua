@@ -1,0 +1,47 @@
+#!lua
+-- retry: let a job that failed or was cancelled wait again, its attempts from 0.
+--
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
+--       result prefixes, then cap  pace
+-- ARGV  1 id  2 now ms ('' = TIME)  3 random token of this retry  4 most jobs that may wait  5 head start ms
+--       6 the envelope as the caller read it  7 the payload, made of that
+-- returns  {'ok', due ms}, also for the very same retry sent again (its reply was lost), whatever the job did since;
+--          {'full', cap, ms that a job holds a slot ('' = not known yet)}; {'moved'} when the job is no longer what the caller read, and nothing was changed
+--
+-- after: `pending`, due now, with a payload and a place in the queue; the record has its request left and none of
+-- its past, and no TTL; the envelope is gone, so that arq's clients wait for the next one.
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT,
+  CAP, PACE = unpack(KEYS)
+local id, token, head_start, envelope, payload = ARGV[1], ARGV[3], tonumber(ARGV[5]), ARGV[6], ARGV[7]
+-- part: clock
+-- part: cap
+local now, exact = clock(ARGV[2])
+local record = RECORD .. id
+
+local known = redis.call('HMGET', record, 'retried', 'due')
+if known[1] == token then
+  return {'ok', tonumber(known[2])}
+end
+-- no two ends of a job leave the same envelope, and whoever moves an ended job takes it away
+if redis.call('GET', RESULT .. id) ~= envelope or redis.call('ZSCORE', QUEUE, id) then
+  return {'moved'}
+end
+if redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING) >= tonumber(ARGV[4]) then
+  return {'full', (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
+end
+
+-- what an earlier life may have left where scripts look by id; the mark is a cron job's, and would swallow it
+for _, trace in ipairs({PROMOTE, UNSTARTED, SUSPECTS, ABORT}) do
+  redis.call('ZREM', trace, id)
+end
+redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id)
+
+local score = exact - head_start
+redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
+  'head_start', 'ready', 'history')
+redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0, 'due', exact, 'score', score,
+  'retried', token)
+redis.call('PERSIST', record)
+redis.call('SET', PAYLOAD .. id, payload)
+redis.call('ZADD', QUEUE, score, id)
+return {'ok', now}
