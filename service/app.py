@@ -16,16 +16,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import catalogue, explain, health, jobs, proof, slots
+from service import catalogue, explain, health, jobs, proof, query, slots, workers
 from service.front import Front
 from service.paths import RawPath
-from service.problems import Unforeseen, invalid, on_http_exception, on_slotwise_error
+from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
 from slotwise.ended import end_task
-from slotwise.errors import SlotwiseError, printable
+from slotwise.errors import SlotwiseError
 from slotwise.lease import Observer
 from slotwise.settings import Settings
+from slotwise.steering import Steering
 from slotwise.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,14 @@ FORGOTTEN_SECONDS: Final = 5.0  # between looks whether a server that came back 
 RETRY_SECONDS: Final = 1.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+# The query parameters of an endpoint; any other, and any at all where there is no row, is refused.
+QUERIES: Final[dict[Endpoint, tuple[str, ...]]] = {
+    slots.resize: ("dry_run",),
+    slots.clear: ("dry_run",),
+    slots.audit: ("limit",),
+    proof.proof: ("window",),
+}
 
 
 def create_app(settings: Settings, url: str) -> Starlette:
@@ -58,12 +67,13 @@ def create_app(settings: Settings, url: str) -> Starlette:
 async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     """What the endpoints share, with the observer of leases running beside it."""
     store = await Store.connect(url)
+    steering = Steering(store.redis, store.keys)
     observer = Observer(url, keep_seconds=settings.keep_results)
     observer.start()
     configuring = asyncio.create_task(_configure(store, settings), name="configure")
     try:
         async with store.ended() as ended:
-            yield Front(settings, store, catalogue.Catalogue(store), Waiting(store, ended))
+            yield Front(settings, store, catalogue.Catalogue(store), Waiting(store, ended), steering)
     finally:
         await end_task(configuring)
         await asyncio.to_thread(observer.stop)
@@ -90,12 +100,18 @@ async def _configure(store: Store, settings: Settings) -> None:
 def _routes() -> list[Route]:
     return [
         _route("POST", "/jobs", jobs.submit),
+        _route("GET", "/jobs/concurrency", slots.read, PUT=slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/concurrency/status", slots.status),
-        Route("/jobs/concurrency/proof", proof.proof, methods=["GET"], name=proof.proof.__qualname__),
+        _route("GET", "/jobs/concurrency/proof", proof.proof),
+        _route("GET", "/jobs/concurrency/audit", slots.audit),
+        _route("PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
         _route("GET", "/jobs/{job_id:job_id}/explain", explain.explain),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
+        _route("GET", "/workers", workers.listing),
+        _route("POST", "/workers/{name:name}/drain", workers.drain),
+        _route("POST", "/workers/{name:name}/resume", workers.resume),
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
         _route("GET", "/healthz", health.healthz),
@@ -106,10 +122,9 @@ def _routes() -> list[Route]:
 def _route(method: str, path: str, endpoint: Endpoint, **others: Endpoint) -> Route:
     """A path and its endpoint; `others` are those of more methods, in one route so that a 405 names them all."""
 
-    async def without_query(request: Request) -> Response:
-        if request.scope["query_string"]:
-            name = next(iter(request.query_params), request.url.query)
-            raise invalid(f"This endpoint takes no query parameters: leave out {printable(name, 100)!r}.")
-        return await others.get(request.method, endpoint)(request)
+    async def with_its_query(request: Request) -> Response:
+        chosen = others.get(request.method, endpoint)
+        query.check(request, QUERIES.get(chosen, ()))
+        return await chosen(request)
 
-    return Route(path, without_query, methods=[method, *others], name=endpoint.__qualname__)
+    return Route(path, with_its_query, methods=[method, *others], name=endpoint.__qualname__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.catalogue import Catalogue
 from service.waiting import Waiting
 from slotwise.settings import Settings
+from slotwise.steering import Steering
 from slotwise.store import Store
 
 
@@ -16,3 +17,4 @@ class Front:
     store: Store
     catalogue: Catalogue
     waiting: Waiting
+    steering: Steering

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -29,6 +30,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "method-not-allowed": (405, "This path does not take this method"),
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
+    "worker-not-found": (404, "There is no such worker"),
     "already-finished": (409, "The job has already ended"),
     "still-active": (409, "The job has not ended"),
     "not-kept": (409, "What the job was called with is not kept any longer"),
@@ -50,6 +52,21 @@ def _token(part: str) -> str:
     if len(part) > MAX_TOKEN_CHARS:
         part = part[: MAX_TOKEN_CHARS - 1] + "…"
     return quote(part.replace("~", "~0").replace("/", "~1"), safe="~")
+
+
+def parameter(name: str) -> str:
+    """A query parameter, where a pointer would point into the body: `?dry_run`."""
+    return "?" + _token(name)
+
+
+def rows_of(error: ValidationError, unknown: str) -> dict[str, str]:
+    """What is wrong with a body, by pointers; `unknown` is what a field is that has no business there."""
+    wording = {"missing": "is required", "extra_forbidden": unknown}
+    rows = {}
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = pointer(*(part for part in fault["loc"] if part != "[key]"))
+        rows[where] = wording.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return rows
 
 
 def invalid(detail: str, rows: Mapping[str, str] | None = None) -> SlotwiseError:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from service.problems import invalid, pointer
+from service.problems import invalid, pointer, rows_of
 from slotwise.job import Submission
 from slotwise.limits import LEAST_MEMORY_MB, MOST_CPU_SECONDS, MOST_MEMORY_MB, Limits
 from slotwise.settings import Settings
@@ -17,7 +17,6 @@ from slotwise.settings import Settings
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_WORDING: Final = {"missing": "is required", "extra_forbidden": "is not a field of a job"}
 
 
 def _instant_ms(value: object) -> object:
@@ -107,15 +106,7 @@ def job_request(body: dict[str, Any]) -> JobRequest:
     try:
         asked = JobRequest.model_validate(body)
     except ValidationError as error:
-        raise invalid("The job is not valid.", _rows(error)) from None
+        raise invalid("The job is not valid.", rows_of(error, "is not a field of a job")) from None
     if asked.run_at is not None and asked.delay is not None:
         raise invalid("The job is not valid.", {"#/delay": "must be left out when run_at says when"})
     return asked
-
-
-def _rows(error: ValidationError) -> dict[str, str]:
-    rows = {}
-    for fault in error.errors(include_url=False, include_input=False, include_context=False):
-        where = pointer(*(part for part in fault["loc"] if part != "[key]"))
-        rows[where] = _WORDING.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    return rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints, overload
@@ -18,7 +18,9 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_json
 
 from slotwise.errors import JobError, SlotwiseError
+from slotwise.job import MOST_SLOTS
 from slotwise.limits import Limits
+from slotwise.rate import Rate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,18 +55,30 @@ class Algorithm(Generic[P, R]):
     max_attempts: int | None = None
     memory_mb: int | None = None
     cpu_seconds: float | None = None
+    max_concurrent: int | None = None
+    rate: str | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises: SlotwiseError `invalid-algorithms` for limits that cannot be."""
-        faults = list(self.limits.faults())
+        faults = [*self.limits.faults(), *self._slot_faults()]
         if self.limits.as_dict() and self.executor != "process":
-            faults = [
+            faults += [
                 f"{' and '.join(self.limits.as_dict())} can limit a process of its own only, and an async "
                 "function runs on the worker's event loop: make it a plain `def`, or leave the limit out"
             ]
         if faults:
             raise self._unusable("; ".join(faults))
+
+    def _slot_faults(self) -> Iterator[str]:
+        most = self.max_concurrent
+        if most is not None and (type(most) is not int or not 1 <= most <= MOST_SLOTS):
+            yield f"max_concurrent={most!r} must be a whole number from 1 to {MOST_SLOTS}"
+        if self.rate is not None:
+            try:
+                Rate.of(self.rate)
+            except ValueError as error:
+                yield str(error)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -160,6 +174,8 @@ class Algorithm(Generic[P, R]):
             "max_attempts": self.max_attempts,
             "memory_mb": self.memory_mb,
             "cpu_seconds": self.cpu_seconds,
+            "max_concurrent": self.max_concurrent,
+            "rate": self.rate,
             "parameters": self.parameters.model_json_schema(),
             "result": self._result_schema(),
             "example": dict(self.example),
@@ -189,6 +205,8 @@ def algorithm(
     max_attempts: int | None = None,
     memory_mb: int | None = None,
     cpu_seconds: float | None = None,
+    max_concurrent: int | None = None,
+    rate: str | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[P, R]], Algorithm[P, R]]: ...
 
@@ -203,6 +221,8 @@ def algorithm(
     max_attempts: int | None = None,
     memory_mb: int | None = None,
     cpu_seconds: float | None = None,
+    max_concurrent: int | None = None,
+    rate: str | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Algorithm[P, R] | Callable[[Callable[P, R]], Algorithm[P, R]]:
     """Make a function an algorithm that jobs can name.
@@ -218,6 +238,9 @@ def algorithm(
             interpreter and the modules that are loaded already), at least 16. Private memory counts, touched or
             not, 8 MB for the stack of each thread included; shared memory and mapped files do not.
         cpu_seconds: CPU time that a job may use, fractions too, its threads together.
+        max_concurrent: the most of its jobs that run at once over the whole fleet, under the fleet's own cap.
+        rate: the most of its jobs that start in any window of time, as "100/minute": a number of starts, a slash,
+            and second, minute, hour or day. Attempts count, not jobs.
         example: parameters that work, shown in the catalogue.
 
     `memory_mb` and `cpu_seconds` bind each process: one that the body starts inherits the limit on memory, and on
@@ -236,6 +259,8 @@ def algorithm(
             max_attempts=max_attempts,
             memory_mb=memory_mb,
             cpu_seconds=cpu_seconds,
+            max_concurrent=max_concurrent,
+            rate=rate,
             example=example or {},
         )
 

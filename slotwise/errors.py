@@ -20,6 +20,7 @@ Code = Literal[
     "method-not-allowed",
     "job-not-found",
     "algorithm-not-found",
+    "worker-not-found",
     "already-finished",
     "still-active",
     "not-kept",

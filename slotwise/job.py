@@ -45,6 +45,8 @@ class Move(StrEnum):
     ERASE = "erase"  # nothing knows it any more
 
 
+MOST_SLOTS: Final = 100_000  # that any cap may offer
+
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 # (state before, move) -> state after; None: the job is gone. A pair that is not here changes nothing.

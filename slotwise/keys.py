@@ -5,8 +5,8 @@ fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · the payload and record of a job that has not ended · running · promote · unstarted · suspects ·
-    leases, worker:*, held:* (a row a live worker) · cap · audit (bounded) · catalogue (a row an algorithm) ·
-    arq:abort (requests of the last week)
+    leases, worker:*, held:* (a row a live worker) · cap · audit, log (bounded) · meter · drained (a
+    worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last week)
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ class Keys:
 
     @cached_property
     def cap(self) -> str:
-        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at`, while one stands."""
+        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at` (ms), while one stands."""
         return self.prefix + "cap"
 
     @cached_property
     def limits(self) -> str:
-        """hash: `declared:{algorithm}`, `override:…`, `until:…` (ms): its own cap; `rate:…` "starts window_ms"."""
+        """hash: `declared:{algorithm}`, its own cap; `override:…` and what goes with it, as in `cap`; `rate:…`,
+        which is "starts window_ms"."""
         return self.prefix + "limits"
 
     @cached_property
@@ -106,6 +107,11 @@ class Keys:
         return self.prefix + "hungry"
 
     @cached_property
+    def drained(self) -> str:
+        """zset process -> ms: the worker processes that take no more jobs. Workers listen to it."""
+        return self.prefix + "drained"
+
+    @cached_property
     def loads(self) -> str:
         """zset incarnation -> jobs it holds, of those that hold any."""
         return self.prefix + "loads"
@@ -127,8 +133,13 @@ class Keys:
 
     @cached_property
     def audit(self) -> str:
-        """list of JSON entries, newest first: who set the cap, when, to what."""
+        """list of JSON entries, newest first, bounded: who changed which cap, when, why, from what, to what."""
         return self.prefix + "audit"
+
+    @cached_property
+    def of_caps(self) -> list[str]:
+        """What every move that changes a cap begins with."""
+        return [self.cap, self.limits, self.audit, self.log, self.meter, self.running]
 
     @cached_property
     def leases(self) -> str:
@@ -155,7 +166,8 @@ class Keys:
         return self.prefix + "worker:"
 
     def worker(self, incarnation: str) -> str:
-        """hash: the worker's name, host, slots; the number of its last exchange."""
+        """hash: the worker's name, host, process (random), version, slots; when it was `seen` last (ms), and since
+        when it is `drained`; its last exchange."""
         return self.workers + incarnation
 
     def held(self, incarnation: str) -> str:

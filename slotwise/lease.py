@@ -60,9 +60,8 @@ class LeaseStore:
         """Begin a lease of `length_ms` for one start of a worker, by its row and the functions it serves."""
         keys = self._keys
         args = [incarnation, length_ms, len(serves), *serves, *(part for pair in row.items() for part in pair)]
-        scripts.ENLIST.run_blocking(
-            self._redis, [keys.leases, keys.worker(incarnation), keys.serves(incarnation), keys.served], args
-        )
+        own = [keys.worker(incarnation), keys.serves(incarnation)]
+        scripts.ENLIST.run_blocking(self._redis, [keys.leases, *own, keys.served, keys.drained], args)
 
     def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
         """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
@@ -95,6 +94,10 @@ class LeaseStore:
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )
+
+    def revert(self) -> int:
+        """Clear away the overrides of caps that are over: how many."""
+        return int(scripts.REVERT.run_blocking(self._redis, self._keys.of_caps, [""]))
 
     def close(self) -> None:
         self._redis.close()
@@ -165,7 +168,10 @@ def look_seconds(leases: Mapping[str, str]) -> float:
 
 
 def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
-    """Look once; reap the dead and end the expired: the seconds until the next look. Raises: redis.RedisError."""
+    """Look once; reap the dead, end the expired, clear what is over: the seconds until the next look.
+
+    Raises: redis.RedisError.
+    """
     began = time.monotonic()
     try:
         leases = store.leases()
@@ -179,6 +185,7 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
             store.reap(incarnation, lease)
         except RedisError as error:  # whatever is wrong with this one must not keep the others' slots taken
             failure = error
+    store.revert()
     if failure:
         raise failure
     return 0.0 if more else look_seconds(leases)

@@ -29,7 +29,7 @@ class Meter:
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Self | None:
-        """From the hash; None before the first job ever started."""
+        """From the hash; None before the first job ever started, or a cap was set."""
         if b"at" not in fields:
             return None
         marks = {}

@@ -1,7 +1,8 @@
 """The Lua scripts: loaded once, their headers checked, called by hash.
 
-A script is a move. Its file opens with a header that names it and documents KEYS, ARGV and what it returns. What
-several moves do within their one step stands in `lua/parts/`, and is put in where a move says `-- part: name`.
+A script is a move, or a read of many things at one instant. Its file opens with a header that names it and
+documents KEYS, ARGV and what it returns. What several do within their one step stands in `lua/parts/`, and is put
+in where one says `-- part: name`.
 """
 
 from __future__ import annotations
@@ -82,19 +83,14 @@ EXPIRE: Final = Script("expire")
 EXPLAIN: Final = Script("explain")
 CONFIGURE: Final = Script("configure")
 PUBLISH: Final = Script("publish")
+RESIZE: Final = Script("resize")
+REVERT: Final = Script("revert")
+DRAIN: Final = Script("drain")
+SLOTS: Final = Script("slots")
+SNAPSHOT: Final = Script("snapshot")
 
-ALL: Final = (
-    SUBMIT,
-    CLAIM,
-    FINISH,
-    CANCEL,
-    RETRY,
-    ERASE,
-    ENLIST,
-    RENEW,
-    REAP,
-    EXPIRE,
-    CONFIGURE,
-    PUBLISH,
-    EXPLAIN,
-)
+_OF_JOBS: Final = (SUBMIT, CLAIM, FINISH, CANCEL, RETRY, ERASE, REAP, EXPIRE)
+_OF_FLEETS: Final = (ENLIST, RENEW, CONFIGURE, PUBLISH, RESIZE, REVERT, DRAIN)
+MOVES: Final = (*_OF_JOBS, *_OF_FLEETS)
+READS: Final = (SLOTS, SNAPSHOT, EXPLAIN)
+ALL: Final = (*MOVES, *READS)

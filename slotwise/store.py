@@ -1,12 +1,13 @@
 """Every move of a job and every read of one, on an asyncio connection: one method a script.
 
-Only this module, `claims` (the worker's half) and `lease` (blocking, for threads) talk to Redis about jobs.
+Only this module, `claims` (the worker's half) and `lease` (blocking, for threads) talk to Redis about jobs;
+`steering` does about the cap and the workers, for an operator.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -24,12 +25,12 @@ from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
+from slotwise.rate import Rate
 from slotwise.record import as_queued, read_job, submit_args
 from slotwise.retry import as_retried, retry_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
-DEFAULT_CAP: Final = 10  # as claim.lua has it, where nobody configured one
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
 HOLDERS: Final = 100  # ids that an explanation names at most
 LOOKS: Final = 3  # at a job that others move between the look and the retry
@@ -173,29 +174,26 @@ class Store:
             raise unknown_job(job_id)
 
     async def slots(self) -> Slots:
-        """The cap and the number of running jobs, of one instant."""
+        """The cap in force and the number of running jobs, of one instant."""
         with reachable():
-            async with self.redis.pipeline(transaction=True) as tr:
-                tr.hget(self.keys.cap, "configured")
-                tr.zcard(self.keys.running)
-                cap, running = await tr.execute()
-        return Slots(max_concurrent=DEFAULT_CAP if cap is None else int(cap), running=running)
+            cap, running = await scripts.SLOTS.run(self.redis, [self.keys.cap, self.keys.running], [""])
+        return Slots(max_concurrent=int(cap), running=int(running))
 
     async def configure(self, cap: int, *, by: str, restore: bool = False) -> int:
-        """Make `cap` the configured one (`restore`: only where none is); the one in force.
+        """Make `cap` the configured one (`restore`: only where none is), beneath an override; which one it is.
 
         For a cap that somebody set: a default is never stored, so that it overrides nobody.
         """
         with reachable():
             args: list[scripts.Arg] = [cap, "restore" if restore else "set", by, ""]
-            return int(await scripts.CONFIGURE.run(self.redis, [self.keys.cap, self.keys.audit], args))
+            return int(await scripts.CONFIGURE.run(self.redis, self.keys.of_caps, args))
 
-    async def publish(self, entries: Sequence[dict[str, Any]]) -> None:
-        """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue."""
+    async def publish(self, entries: Sequence[dict[str, Any]], *, by: str = "") -> None:
+        """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue, with what they declare."""
         for at in range(0, len(entries), MAX_BATCH):
-            rows = [part for entry in entries[at : at + MAX_BATCH] for part in (entry["name"], to_json(entry))]
+            rows = [part for entry in entries[at : at + MAX_BATCH] for part in _published(entry)]
             with reachable():
-                await scripts.PUBLISH.run(self.redis, [self.keys.catalogue], rows)
+                await scripts.PUBLISH.run(self.redis, [*self.keys.of_caps, self.keys.catalogue], [by, "", *rows])
 
     async def catalogue(self) -> dict[str, dict[str, Any]]:
         """The algorithms, by name, each with `served`: whether a live worker serves it."""
@@ -217,3 +215,14 @@ class Store:
     def _ended_job_keys(self) -> list[str]:
         keys = self.keys
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
+
+
+def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:
+    """An algorithm as publish.lua takes it."""
+    cap, rate = entry.get("max_concurrent"), entry.get("rate")
+    return (
+        entry["name"],
+        to_json(entry),
+        "" if cap is None else cap,
+        "" if rate is None else Rate.of(rate).as_stored(),
+    )

@@ -28,8 +28,8 @@ class Hand:
         self.granted: dict[str, Grant] = {}  # by id, until it is finished
         self._serves = serves
 
-    def enlist(self) -> None:
-        self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation}, self._serves)
+    def enlist(self, **row: str) -> None:
+        self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation, **row}, self._serves)
 
     async def claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claimed:
         self.number += 1

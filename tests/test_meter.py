@@ -55,7 +55,7 @@ async def test_the_scripts_keep_the_areas_at_every_mark(store: Store, hand: Any)
     meter = Meter.of(await store.redis.hgetall(key))
     assert meter is not None
     assert meter.used == pytest.approx(25_000, rel=0.2)
-    assert meter.offered == pytest.approx(2 * meter.used)
+    assert meter.offered == pytest.approx(2 * meter.used, rel=0.01)  # it counts since the cap was told
     marks = sorted(meter.marks)
     assert len(marks) in (2, 3)
     assert [meter.marks[mark][0] for mark in marks] == pytest.approx(

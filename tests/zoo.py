@@ -40,6 +40,19 @@ def Hold(seconds: float, name: str = "") -> str:
     return name
 
 
+@algorithm(max_concurrent=1)
+def HoldAlone(seconds: float, name: str = "") -> str:
+    connection = attend(name)
+    time.sleep(seconds)
+    connection.close()
+    return name
+
+
+@algorithm(rate="3/second")
+async def Seldom() -> None:
+    attend("seldom").close()
+
+
 @algorithm
 async def HoldAsync(seconds: float, name: str = "") -> str:
     connection = attend(name)

@@ -72,7 +72,7 @@ class Worker(arq.worker.Worker):
         self._woken = asyncio.Event()
         self._look = True  # whether to ask the store although no slot is free
         self._acknowledged = 0
-        self._next_due: float | None = None
+        self._next_due = float("inf")
         self._working = False
         self._flushing: asyncio.Task[None] | None = None
         self.station: Station | None = None
@@ -203,14 +203,12 @@ class Worker(arq.worker.Worker):
 
     async def _wait(self) -> None:
         """Until something changed, the next job is due, or the net's time is up."""
-        pause = NET_SECONDS
-        if self._next_due is not None:
-            pause = min(pause, max(0.0, self._next_due - self.loop.time()))
+        pause = min(NET_SECONDS, max(0.0, self._next_due - self.loop.time()))
         try:
             async with asyncio.timeout(pause):
                 await self._woken.wait()
         except TimeoutError:
-            self._look = self._look or bool(self._roster.tokens()) or pause == NET_SECONDS
+            self._look = True  # under a cap of 0, too: it may have ended
 
     async def _burst_over(self) -> bool:
         station = await self._ready()
@@ -236,6 +234,8 @@ class Worker(arq.worker.Worker):
             self._acknowledged = 0
             self._woken.set()
             return
+        if claimed.cap > self._cap:
+            self._woken.set()  # its new slots are asked for at once
         self._cap = claimed.cap
         self._roster.cancel(claimed.cancels)
         for grant in claimed.grants:
@@ -245,7 +245,7 @@ class Worker(arq.worker.Worker):
                 station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
         self._acknowledged = claimed.number
         due = claimed.next_due_ms
-        self._next_due = None if due is None else self.loop.time() + due / 1000
+        self._next_due = float("inf") if due is None else self.loop.time() + due / 1000
 
     def emit(self, event: Event) -> None:
         for subscriber in self.subscribers:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ class Station:
         self._algorithms = [
             function.algorithm for function in worker.functions.values() if isinstance(function, AlgorithmFunction)
         ]
+        self._process = uuid4().hex  # the same for all incarnations: a drain is of the process
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.store = Store(worker.pool, keys)
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
@@ -44,7 +46,8 @@ class Station:
         self.lease = Lease(
             LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
         )
-        self.wake = Wake(worker.pool, (keys.queue, ABORT, keys.cap), worker.on_change, self._wake_refused)
+        watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained)
+        self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
 
@@ -90,13 +93,15 @@ class Station:
 
     async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
         """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
-        await self.store.publish([algorithm.describe() for algorithm in self._algorithms])
-        settings = self._worker.settings
+        by, settings = f"worker {self.name}", self._worker.settings
+        await self.store.publish([algorithm.describe() for algorithm in self._algorithms], by=by)
         if settings.told("max_concurrent_jobs"):
-            await self.store.configure(settings.max_concurrent_jobs, by=f"worker {self.name}", restore=restore)
+            await self.store.configure(settings.max_concurrent_jobs, by=by, restore=restore)
         row = {
             "name": self.name,
             "host": socket.gethostname(),
+            "process": self._process,
+            "version": version("slotwise"),
             "slots": self._worker._own_slots or "",
         }
         await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))

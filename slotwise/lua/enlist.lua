@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
 -- enlist: begin the lease of one start of a worker.
 --
--- KEYS  1 leases  2 worker  3 serves  4 served
+-- KEYS  1 leases  2 worker  3 serves  4 served  5 drained
 -- ARGV  1 incarnation  2 lease's length in ms  3 number of functions it serves, their names,
 --       then fields and values of the worker's row
 -- returns  'ok'
 --
 -- after: observers watch "sequence length_ms"; the worker may claim. No key has a TTL: a clock decides no
 -- ownership, only an observer that saw the sequence stand still for the whole length does. Sent again (its reply
--- was lost) it changes nothing but the lease's sequence.
-local LEASES, WORKER, SERVES, SERVED = unpack(KEYS)
+-- was lost) it changes nothing but the lease's sequence. A process that was drained stays so in all its incarnations.
+local LEASES, WORKER, SERVES, SERVED, DRAINED = unpack(KEYS)
+-- part: clock
 local names = tonumber(ARGV[3])
 for i = 4, 3 + names do
   if redis.call('SADD', SERVES, ARGV[i]) == 1 then
@@ -17,5 +18,9 @@ for i = 4, 3 + names do
   end
 end
 redis.call('HSET', LEASES, ARGV[1], '0 ' .. ARGV[2])
-redis.call('HSET', WORKER, unpack(ARGV, 4 + names))
+redis.call('HSET', WORKER, 'seen', (clock()), unpack(ARGV, 4 + names))
+local since = redis.call('ZSCORE', DRAINED, redis.call('HGET', WORKER, 'process') or '')
+if since then
+  redis.call('HSET', WORKER, 'drained', since)
+end
 return 'ok'

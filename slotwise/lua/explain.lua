@@ -30,7 +30,7 @@ local before = '(' .. string.format('%.17g', score)
 
 local l = redis.call('HMGET', LIMITS, 'declared:' .. algorithm, 'override:' .. algorithm, 'until:' .. algorithm,
   'rate:' .. algorithm)
-local own_cap = l[2] and (not l[3] or tonumber(l[3]) > now) and l[2] or l[1]
+local own_cap = standing(l[1], l[2], l[3], now)
 local count, window = string.match(l[4] or '', '^(%d+) (%d+)$')
 local starts, opens = 0, ''
 if count then

@@ -28,6 +28,11 @@ async def test_a_live_and_ready_service(client: Any) -> None:
         ("GET", "/jobs/1"),
         ("POST", "/jobs/1/cancel"),
         ("GET", "/jobs/concurrency/status"),
+        ("GET", "/jobs/concurrency"),
+        ("PUT", "/jobs/concurrency"),
+        ("DELETE", "/jobs/concurrency"),
+        ("GET", "/jobs/concurrency/audit"),
+        ("PUT", "/jobs/concurrency/algorithms/Rest"),
         ("GET", "/algorithms"),
         ("GET", "/algorithms/Rest"),
         ("GET", "/readyz"),
@@ -35,7 +40,8 @@ async def test_a_live_and_ready_service(client: Any) -> None:
 )
 async def test_without_the_store_it_starts_and_answers_503(connect: Connect, method: str, path: str) -> None:
     async with connect(AWAY) as client:
-        body = {"algorithm": "Rest"} if path == "/jobs" else None
+        body = {"POST /jobs": {"algorithm": "Rest"}}.get(f"{method} {path}")
+        body = {"max_concurrent": 1} if method == "PUT" else body
         answer = await client.request(method, path, json=body)
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable")
         assert answer.headers["Retry-After"] == "1"

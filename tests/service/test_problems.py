@@ -54,7 +54,7 @@ async def test_a_path_without_an_endpoint_is_a_404(client: AsyncClient, path: st
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
 
 
-@pytest.mark.parametrize("path", ["/jobs/concurrency", "/jobs/concurrency/", "/jobs/concurrency/cancel"])
+@pytest.mark.parametrize("path", ["/jobs/concurrency/", "/jobs/concurrency/cancel"])
 async def test_concurrency_is_no_job(client: AsyncClient, path: str) -> None:
     for answer in (await client.get(path), await client.post(path)):
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
@@ -69,6 +69,8 @@ async def test_concurrency_is_no_job(client: AsyncClient, path: str) -> None:
         ("GET", "/jobs/1/retry", {"POST"}),
         ("GET", "/jobs/1/cancel", {"POST"}),
         ("POST", "/jobs/concurrency/status", {"GET", "HEAD"}),
+        ("POST", "/jobs/concurrency", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("GET", "/jobs/concurrency/algorithms/Rest", {"PUT", "DELETE"}),
         ("POST", "/algorithms", {"GET", "HEAD"}),
         ("OPTIONS", "/healthz", {"GET", "HEAD"}),
         ("BREW", "/readyz", {"GET", "HEAD"}),
@@ -91,6 +93,10 @@ async def test_another_method_is_a_405_with_allow(
         ("POST", "/jobs/1/retry"),
         ("DELETE", "/jobs/1"),
         ("GET", "/jobs/concurrency/status"),
+        ("GET", "/jobs/concurrency"),
+        ("PUT", "/jobs/concurrency"),
+        ("DELETE", "/jobs/concurrency/algorithms/Rest"),
+        ("GET", "/jobs/concurrency/audit"),
         ("GET", "/algorithms"),
         ("GET", "/algorithms/Rest"),
         ("GET", "/healthz"),

@@ -9,7 +9,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from slotwise import algorithm
 from slotwise.keys import ABORT
+from slotwise.store import Store
 from tests.facts import wait_for
 from tests.fleet import Fleet, ended, submit
 from tests.proxy import Proxy
@@ -66,6 +68,17 @@ async def test_a_queue_of_any_name_wakes(redis: Redis, redis_url: str, queue: st
         await wait_for(lambda: ABORT in ear.heard, what="the last change")
         assert ear.heard == ["", queue, ABORT]
         assert not ear.refused
+
+
+async def test_a_start_that_declares_what_is_known_wakes_nobody(redis: Redis, redis_url: str) -> None:
+    store = Store(redis)
+    entries = [algorithm(name="A", max_concurrent=2, rate="9/day")(lambda: None).describe()]
+    await store.publish(entries)
+    async with Ear(redis_url, store.keys.limits, ABORT) as ear:
+        await store.publish(entries)
+        await redis.zadd(ABORT, {"x": 1})
+        await wait_for(lambda: ABORT in ear.heard, what="the last change")
+        assert ear.heard == ["", ABORT]
 
 
 async def test_a_flushed_database_may_have_changed_anything(redis: Redis, redis_url: str) -> None:

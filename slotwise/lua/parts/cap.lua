@@ -1,9 +1,18 @@
--- cap: the fleet's cap in force at `now`, and the ms until its override ends (nil without one that ends).
--- An override that is over counts no more, whoever has or has not cleared it away.
+-- cap: which cap is in force at an instant: a pure function of the time. An override that is over counts no more,
+-- whoever has or has not cleared it away.
+
+-- The number in force of a cap with an override that ends at `ends` (false: never), and when that is, if one stands.
+local function standing(otherwise, override, ends, now)
+  if override and (not ends or tonumber(ends) > now) then
+    return tonumber(override), ends and tonumber(ends) or nil
+  end
+  return otherwise and tonumber(otherwise) or nil, nil
+end
+
+-- The fleet's, and the ms until its override ends (nil without one that ends).
+local CAP_OF_NOBODY = 10  -- where none was ever configured
 local function cap_in_force(key, now)
   local c = redis.call('HMGET', key, 'configured', 'override', 'until')
-  if c[2] and (not c[3] or tonumber(c[3]) > now) then
-    return tonumber(c[2]), c[3] and c[3] - now or nil
-  end
-  return tonumber(c[1] or 10), nil
+  local cap, ends = standing(c[1] or CAP_OF_NOBODY, c[2], c[3], now)
+  return cap, ends and ends - now
 end

@@ -1,7 +1,7 @@
 -- room: how many more jobs of an algorithm this worker may start now, by the algorithm's own cap and rate; none where
 -- others serve it and this worker does not.
 --
--- Needs LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
+-- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
 -- limits that were met opens by time alone.
 local has_limits, rooms, rates, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, {}, nil
 
@@ -26,12 +26,9 @@ local function room_by_limits(algorithm)
   local left = math.huge
   local l = redis.call('HMGET', LIMITS, 'declared:' .. algorithm, 'override:' .. algorithm, 'until:' .. algorithm,
     'rate:' .. algorithm)
-  local most = l[1]
-  if l[2] and (not l[3] or tonumber(l[3]) > now) then
-    most = l[2]
-    if l[3] then
-      opens(tonumber(l[3]))
-    end
+  local most, ends = standing(l[1], l[2], l[3], now)
+  if ends then
+    opens(ends)
   end
   if most then
     left = most - redis.call('ZCARD', RUNNING_OF .. algorithm)

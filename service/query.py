@@ -1,0 +1,54 @@
+"""The query of a request: each parameter known, given once, and read to the letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from starlette.requests import Request
+
+from service.problems import invalid, parameter
+from slotwise.errors import SlotwiseError, printable
+
+_WHOLE: Final = re.compile("[1-9][0-9]*")
+_FLAGS: Final = {"true": True, "false": False}
+
+
+def check(request: Request, known: Collection[str]) -> None:
+    """Raises: SlotwiseError `invalid-request` for a parameter that nobody reads, or that is given twice."""
+    if not request.scope["query_string"]:
+        return
+    given = request.query_params.multi_items()
+    names = [name for name, _ in given]
+    odd = next((name for name in names if name not in known or names.count(name) > 1), None if names else "")
+    if odd is None:
+        return
+    if odd in known:
+        raise wrong(odd, "must be given once")
+    name = printable(odd or request.url.query, 100)
+    what = f"takes only {', '.join(known)}" if known else "takes no query parameters"
+    raise invalid(
+        f"This endpoint {what}: leave out {name!r}.", {parameter(name): "is not a parameter of this endpoint"}
+    )
+
+
+def flag(request: Request, name: str) -> bool:
+    """`true` or `false`; false when left out. Raises: SlotwiseError `invalid-request`."""
+    text = request.query_params.get(name, "false")
+    if text not in _FLAGS:
+        raise wrong(name, "must be true or false")
+    return _FLAGS[text]
+
+
+def number(request: Request, name: str, *, default: int, most: int) -> int:
+    """A whole number from 1 to `most`. Raises: SlotwiseError `invalid-request`."""
+    text = request.query_params.get(name, str(default))
+    if not (_WHOLE.fullmatch(text) and len(text) <= len(str(most)) and int(text) <= most):
+        raise wrong(name, f"must be a whole number from 1 to {most}")
+    return int(text)
+
+
+def wrong(name: str, what: str) -> SlotwiseError:
+    """The error of a parameter whose value is wrong."""
+    return invalid(f"The query is not valid: {name} {what}.", {parameter(name): what})

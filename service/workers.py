@@ -1,0 +1,41 @@
+"""The endpoints of workers: who is there, drain, resume."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import body
+from service.answer import Json
+from service.concurrency import worker_object
+from service.front import Front
+from slotwise.steering import unknown_worker
+
+
+async def listing(request: Request) -> Response:
+    """GET /workers"""
+    front: Front = request.app.state.front
+    snapshot = await front.steering.snapshot()
+    return Json({"workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers]})
+
+
+async def drain(request: Request) -> Response:
+    """POST /workers/{name}/drain: it finishes what it has and takes no more"""
+    return await _told(request, drain=True)
+
+
+async def resume(request: Request) -> Response:
+    """POST /workers/{name}/resume"""
+    return await _told(request, drain=False)
+
+
+async def _told(request: Request, *, drain: bool) -> Response:
+    front: Front = request.app.state.front
+    name = request.path_params["name"]
+    await body.refuse(request)
+    await (front.steering.drain(name) if drain else front.steering.resume(name))
+    snapshot = await front.steering.snapshot()
+    worker = snapshot.worker(name)
+    if worker is None:  # it left meanwhile
+        raise unknown_worker(name)
+    return Json(worker_object(worker, snapshot.now_ms))

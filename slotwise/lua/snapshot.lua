@@ -1,0 +1,94 @@
+#!lua flags=no-writes
+-- snapshot: the whole picture of the cap, of one instant, so that its numbers agree with each other.
+--
+-- KEYS  1 queue  2 running  3 cap  4 limits  5 leases  6 catalogue  7 served  8 parked  9 suspects  10 meter
+--       11 pace  12 prefixes: running set, parked set of an algorithm; row, held, serves of an incarnation; record of a job
+-- ARGV  1 now ms ('' = TIME)
+-- returns  {{now, cap, running, waiting, scheduled, within reach, due ms of the oldest that waits ('' = none), hold ms},
+--           {configured, override}, {{lease, jobs held, {field, value, …} of the row, {served, …}}, …},
+--           {{name, running, parked, cap, declared, rate, override, hold ms}, …}, {field, value, …} of the meter}
+--          waiting = in the queue and not running; scheduled = of these, not due yet; within reach = of these, due
+--          and not set aside; override = {value, until, reason, by, at}, or {} when none stands; '' = none
+--          hold ms = for how long jobs hold a slot, of late ('' = not known yet)
+--
+-- after: as before.
+local QUEUE, RUNNING, CAP, LIMITS, LEASES, CATALOGUE, SERVED, PARKED, SUSPECTS, METER, PACE, RUNNING_OF, PARKED_OF, ROW, HELD,
+  SERVES, RECORD = unpack(KEYS)
+local HIDDEN = 9000000000000000  -- ms; as in claim.lua
+local LOOK_AT_MOST = 200  -- jobs in front of the one that has waited longest
+-- part: clock
+-- part: cap
+local now, exact = clock(ARGV[1])
+
+local function override(key, own)
+  local o = redis.call('HMGET', key, 'override' .. own, 'until' .. own, 'reason' .. own, 'by' .. own, 'at' .. own)
+  if not o[1] or (o[2] and tonumber(o[2]) <= now) then
+    return {}
+  end
+  for i = 1, 5 do
+    o[i] = o[i] or ''
+  end
+  return o
+end
+
+-- Who has a head start stands before others that are due for longer. The order is by score, and nobody's score is
+-- above its due time: past the oldest that was found, none can be older.
+local oldest
+local function look_for_older(key, looks)
+  local at = 0
+  while at < looks do
+    local row = redis.call('ZRANGE', key, at, at, 'WITHSCORES')
+    if not row[1] or tonumber(row[2]) > math.min(exact, oldest or exact) then
+      return
+    end
+    local due = redis.pcall('HMGET', RECORD .. row[1], 'due', 'ready')
+    due = math.max(tonumber(due[1] or row[2]) or 0, tonumber(due[2] or 0) or 0)
+    oldest = math.min(oldest or due, due)
+    at = at + 1
+  end
+end
+look_for_older(QUEUE, LOOK_AT_MOST)
+for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
+  look_for_older(PARKED_OF .. algorithm, LOOK_AT_MOST)
+end
+for _, id in ipairs(redis.call('ZRANGE', SUSPECTS, 0, 0)) do
+  local due = tonumber(redis.call('HGET', RECORD .. id, 'due') or nil)
+  oldest = due and math.min(oldest or due, due) or oldest
+end
+
+local workers, lease = {}, redis.call('HGETALL', LEASES)
+for i = 1, #lease, 2 do
+  local one = lease[i]
+  workers[#workers + 1] = {lease[i + 1], redis.call('HLEN', HELD .. one), redis.call('HGETALL', ROW .. one),
+    redis.call('SMEMBERS', SERVES .. one)}
+end
+
+local function hold(name)
+  return redis.call('HGET', PACE, 'mean:' .. name) or ''
+end
+
+local algorithms, known = {}, {}
+local function see(name)
+  if not known[name] then
+    known[name] = true
+    local l = redis.call('HMGET', LIMITS, 'declared:' .. name, 'rate:' .. name)
+    local o = override(LIMITS, ':' .. name)
+    algorithms[#algorithms + 1] = {name, redis.call('ZCARD', RUNNING_OF .. name), redis.call('ZCARD', PARKED_OF .. name),
+      o[1] or l[1] or '', l[1] or '', l[2] or '', o, hold(name)}
+  end
+end
+for _, key in ipairs({CATALOGUE, SERVED}) do
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    see(name)
+  end
+end
+for _, field in ipairs(redis.call('HKEYS', LIMITS)) do
+  see(string.match(field, '^%w+:(.*)$'))
+end
+
+local running = redis.call('ZCARD', RUNNING)
+return {
+  {now, (cap_in_force(CAP, now)), running, math.max(0, redis.call('ZCARD', QUEUE) - running),
+    redis.call('ZCOUNT', QUEUE, '(' .. string.format('%.17g', exact), '(' .. HIDDEN),
+    redis.call('ZCOUNT', QUEUE, '-inf', exact), oldest and math.floor(oldest) or '', hold('*')},
+  {tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY), override(CAP, '')}, workers, algorithms, redis.call('HGETALL', METER)}

@@ -1,0 +1,196 @@
+"""The whole picture of the cap, of one instant: slots, waiting jobs, workers, algorithms; what a change would do.
+
+Read by `steering`, shown by the front end. Asks nobody anything: everything follows from the one reply of
+snapshot.lua.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from slotwise.job import Slots
+from slotwise.meter import Meter
+
+UNBOUNDED: Final = 1 << 53
+
+
+@dataclass(frozen=True)
+class Override:
+    """A cap that somebody set while the service ran. `expires_ms` None: it stands until it is cleared."""
+
+    value: int
+    expires_ms: int | None
+    reason: str | None
+    by: str | None
+    at_ms: int | None
+
+    @classmethod
+    def of(cls, reply: Sequence[bytes]) -> Self | None:
+        if not reply:
+            return None
+        value, ends, reason, by, at = reply
+        return cls(int(value), _int(ends), _text(reason) or None, _text(by) or None, _int(at))
+
+
+@dataclass(frozen=True)
+class LiveWorker:
+    """A worker with a lease. `slots` None: it follows the cap. `draining`: it takes no more."""
+
+    name: str
+    host: str | None
+    version: str | None
+    slots: int | None
+    running: int
+    seen_ms: int | None
+    algorithms: tuple[str, ...]
+    draining: bool
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Self:
+        _, held, row, serves = reply
+        fields = {_text(name): _text(value) for name, value in zip(row[::2], row[1::2], strict=True)}
+        return cls(
+            name=fields.get("name", ""),
+            host=fields.get("host"),
+            version=fields.get("version"),
+            slots=int(fields["slots"]) if fields.get("slots", "").isdecimal() else None,
+            running=int(held),
+            seen_ms=int(fields["seen"]) if "seen" in fields else None,
+            algorithms=tuple(sorted(map(_text, serves))),
+            draining="drained" in fields,
+        )
+
+    @property
+    def room(self) -> int:
+        """How many jobs it could take, by its own limit."""
+        return 0 if self.draining else max(0, (self.slots or UNBOUNDED) - self.running)
+
+
+@dataclass(frozen=True)
+class AlgorithmSlots:
+    """An algorithm's own cap: in force, as declared, as overridden; None where there is none."""
+
+    name: str
+    running: int
+    parked: int  # jobs that were met and might not start
+    max_concurrent: int | None
+    declared: int | None
+    rate: str | None  # "starts window_ms"
+    override: Override | None
+    hold_ms: float | None  # for which its jobs hold a slot, of late
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Self:
+        name, running, parked, cap, declared, rate, override, hold = reply
+        return cls(
+            _text(name),
+            int(running),
+            int(parked),
+            _int(cap),
+            _int(declared),
+            _text(rate) or None,
+            Override.of(override),
+            float(hold) if hold else None,
+        )
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What another cap would do at once. `fills` is the most: limits of their own may hold some of these back."""
+
+    before: int | None
+    after: int | None
+    fills: int
+    drains: int
+    drains_in_seconds: float | None  # an estimate; None until a job has ended
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`pending` wait and are due, `scheduled` are not due yet; `within_reach` are pending and not set aside."""
+
+    now_ms: int
+    slots: Slots
+    configured: int
+    override: Override | None
+    pending: int
+    scheduled: int
+    within_reach: int
+    oldest_due_ms: int | None
+    hold_ms: float | None  # for which jobs hold a slot, of late
+    workers: tuple[LiveWorker, ...]
+    algorithms: tuple[AlgorithmSlots, ...]
+    meter: Meter | None
+
+    @classmethod
+    def of(cls, reply: Sequence[Any]) -> Self:
+        """From what snapshot.lua returns."""
+        counts, (configured, override), workers, algorithms, meter = reply
+        now, cap, running, waiting, scheduled, within_reach, oldest, hold = counts
+        return cls(
+            now_ms=int(now),
+            slots=Slots(int(cap), int(running)),
+            configured=int(configured),
+            override=Override.of(override),
+            pending=max(0, int(waiting) - int(scheduled)),
+            scheduled=int(scheduled),
+            within_reach=int(within_reach),
+            oldest_due_ms=_int(oldest),
+            hold_ms=float(hold) if hold else None,
+            workers=_by_name(map(LiveWorker.of, workers)),
+            algorithms=tuple(sorted(map(AlgorithmSlots.of, algorithms), key=lambda one: one.name)),
+            meter=Meter.of(dict(zip(meter[::2], meter[1::2], strict=True))),
+        )
+
+    def algorithm(self, name: str) -> AlgorithmSlots | None:
+        return next((one for one in self.algorithms if one.name == name), None)
+
+    def worker(self, name: str) -> LiveWorker | None:
+        return next((one for one in self.workers if one.name == name), None)
+
+    def effect(self, cap: int | None) -> Effect:
+        """Of another cap for the fleet (None: no override)."""
+        running, after = self.slots.running, self.configured if cap is None else cap
+        fills = max(0, min(after - running, self.within_reach, self._room()))
+        drains = max(0, running - after)
+        seconds = _drain_seconds(running, drains, self.hold_ms)
+        return Effect(self.slots.max_concurrent, after, fills, drains, seconds)
+
+    def effect_on(self, algorithm: AlgorithmSlots, cap: int | None) -> Effect:
+        """Of another cap for an algorithm (None: no override)."""
+        running, after = algorithm.running, algorithm.declared if cap is None else cap
+        most = UNBOUNDED if after is None else after
+        waiting = algorithm.parked + self.within_reach
+        fills = max(0, min(most - running, self.slots.available, waiting, self._room()))
+        drains = max(0, running - most)
+        seconds = _drain_seconds(running, drains, algorithm.hold_ms)
+        return Effect(algorithm.max_concurrent, after, fills, drains, seconds)
+
+    def _room(self) -> int:
+        return sum(worker.room for worker in self.workers)
+
+
+def _by_name(workers: Iterable[LiveWorker]) -> tuple[LiveWorker, ...]:
+    """One row a worker: for as long as a lease that it gave up has not been reaped, it has two."""
+    rows: dict[str, LiveWorker] = {}
+    for one in sorted(workers, key=lambda each: (each.name, each.seen_ms or 0)):
+        before = rows.get(one.name)
+        rows[one.name] = one if before is None else replace(one, running=one.running + before.running)
+    return tuple(rows.values())
+
+
+def _drain_seconds(running: int, drains: int, hold_ms: float | None) -> float | None:
+    """Until `drains` of `running` jobs have ended, whose ends come at random, none of them being replaced."""
+    if drains == 0:
+        return 0.0
+    return None if hold_ms is None else hold_ms / 1000 * sum(1 / (running - ended) for ended in range(drains))
+
+
+def _int(value: bytes | int) -> int | None:
+    return int(value) if value != b"" else None
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
