@@ -146,9 +146,7 @@ async def test_the_configured_cap_changes_under_an_override(store: Store, steeri
     before = await logged(store)
     assert await store.configure(20, by="start") == 20
     assert (await store.slots()).max_concurrent == 2, "a start ended an override"
-    assert await logged(store) == [*before, before[-1]], (
-        "what the override will end to is told"
-    )
+    assert await logged(store) == [*before, before[-1]], "what the override will end to is told"
     await steering.resize(None, by="ann")
     assert (await store.slots()).max_concurrent == 20
 
