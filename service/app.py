@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import catalogue, explain, health, jobs, proof, query, slots, workers
+from service import catalogue, explain, health, jobs, metrics, proof, query, slots, workers
 from service.front import Front
 from service.paths import RawPath
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
@@ -114,6 +114,7 @@ def _routes() -> list[Route]:
         _route("POST", "/workers/{name:name}/resume", workers.resume),
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
+        _route("GET", "/metrics", metrics.metrics),
         _route("GET", "/healthz", health.healthz),
         _route("GET", "/readyz", health.readyz),
     ]

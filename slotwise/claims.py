@@ -74,6 +74,7 @@ class Claims:
             keys.loads,
             keys.log,
             keys.meter,
+            keys.counts,
             keys.running_of,
             keys.parked_of,
             keys.starts_of,
@@ -101,6 +102,7 @@ class Claims:
             keys.log,
             keys.meter,
             keys.pace,
+            keys.counts,
             keys.running_of,
             *PER_JOB,
         ], ["", self._keys.ended, *(arg for finish in finishes for arg in finish.args())]

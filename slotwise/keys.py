@@ -127,6 +127,11 @@ class Keys:
         return self.prefix + "pace"
 
     @cached_property
+    def counts(self) -> str:
+        """hash: what the fleet has done so far, for the metrics (see lua/parts/counts.lua)."""
+        return self.prefix + "counts"
+
+    @cached_property
     def log(self) -> str:
         """stream, bounded: each step that changed who runs, or the cap."""
         return self.prefix + "log"

@@ -90,7 +90,7 @@ class LeaseStore:
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [keys.queue, keys.promote, keys.unstarted, ABORT, keys.parked_of, *PER_JOB],
+                [keys.queue, keys.promote, keys.unstarted, ABORT, keys.counts, keys.parked_of, *PER_JOB],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )
@@ -117,6 +117,7 @@ class LeaseStore:
             keys.cap,
             keys.log,
             keys.meter,
+            keys.counts,
             keys.running_of,
             *PER_JOB,
             keys.serves(incarnation),

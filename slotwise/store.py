@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from slotwise import scripts, wire
 from slotwise.away import reachable
 from slotwise.claims import Claims
+from slotwise.counts import Counts
 from slotwise.ended import Ended
 from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.explain import Facts
@@ -85,7 +86,7 @@ class Store:
         for job in jobs:
             args += submit_args(job)
         own = self.keys
-        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace)
+        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace, own.counts)
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
@@ -127,7 +128,7 @@ class Store:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
         error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
         own = self.keys
-        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, ABORT, own.parked_of)
+        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, ABORT, own.counts, own.parked_of)
         with reachable():
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()
@@ -204,6 +205,11 @@ class Store:
                 rows, served = await tr.execute()
         entries = {name: wire.decode(row) | {"served": name in served} for name, row in rows.items()}
         return {name.decode(): entry for name, entry in sorted(entries.items())}
+
+    async def counts(self) -> Counts:
+        """What the fleet has done so far."""
+        with reachable():
+            return Counts(await self.redis.execute_command("HGETALL", self.keys.counts))
 
     def ended(self) -> Ended:
         """A subscription to the ends of jobs, shared by everybody in this process who waits for one."""

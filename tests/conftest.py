@@ -21,7 +21,7 @@ from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 
 # keys without a TTL that do not grow with jobs; see slotwise/keys.py
-LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "meter", "pace", "parked"}
+LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "counts", "meter", "pace", "parked"}
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -23,8 +25,16 @@ def free_port() -> int:
 class Server:
     """Valkey (or Redis) with its data in `directory`; with `aof`, every write is on disk before its answer."""
 
-    def __init__(self, directory: Path, *, aof: bool = False, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        aof: bool = False,
+        options: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._directory = directory
+        self._env = {**os.environ, **(env or {})}
         self._options = (*(("--appendonly", "yes", "--appendfsync", "always") if aof else ()), *options)
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
@@ -41,7 +51,7 @@ class Server:
             "--save",
             "",
         ]
-        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, *self._options], env=self._env, stdout=subprocess.DEVNULL)
         wait_until(self._answers, within=20, what="the server answers")
 
     def _answers(self) -> bool:

@@ -4,8 +4,8 @@
 -- A slot is membership in `running`; its size is compared with the cap and added to in this one step.
 --
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
---       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter
---       20 prefixes of the sets of an algorithm: running, parked, starts  23.. record, payload, in-progress, retry,
+--       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
+--       21 prefixes of the sets of an algorithm: running, parked, starts  24.. record, payload, in-progress, retry,
 --       result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
@@ -22,7 +22,7 @@
 -- was lost) grants nothing new and returns what it granted, as far as it is still held. One that arrives after a
 -- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
-  CATALOGUE, HUNGRY, LOADS, LOG, METER, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
+  CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
@@ -34,11 +34,14 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: cap
 -- part: log
 -- part: meter
+-- part: counts
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
 end
-local now, exact = clock(ARGV[8])
+local now, wall = clock(ARGV[8])
+-- a clock that was set back must not hide the jobs that were due before
+local exact = math.max(wall, tonumber(redis.call('HGET', METER, 'at') or 0))
 
 local function to_cancel(id)
   return redis.call('ZSCORE', ABORT, id)
@@ -105,15 +108,7 @@ elseif tonumber(number) == latest then
 end
 redis.call('HSET', WORKER, 'exchange', number)
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', PROMOTE, '-inf', exact, 'LIMIT', 0, LOOK_AT_MOST)) do
-  redis.call('ZREM', PROMOTE, id)
-  local r = redis.call('HMGET', RECORD .. id, 'due', 'head_start')
-  if r[1] and r[2] and redis.call('ZSCORE', QUEUE, id) == r[1] then
-    local score = r[1] - r[2]
-    redis.call('ZADD', QUEUE, score, id)
-    redis.call('HSET', RECORD .. id, 'score', score)
-  end
-end
+-- part: promote
 
 -- A call costs more than what it fetches: candidates are looked at, and admitted, many at a time.
 local put_aside = false
@@ -157,13 +152,7 @@ local function start(id, token, algorithm)
   end
 end
 
--- The time from when a job was due, and a slot free, to its start: the slot stood idle. Not of one that was parked:
--- it could not have taken it.
-local idle, free_since = 0, tonumber(redis.call('HGET', METER, 'free_since') or 0) or exact
-local function count_idle(ready)
-  idle = idle + math.max(0, exact - math.max(ready, free_since))
-end
-
+-- part: idle
 local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
@@ -203,8 +192,9 @@ local function admit(id, score, payload, asked_at, alone)
     unpack(stock and {'score', score, 'due', score} or {}))
   place(id, HIDDEN)
   start(id, token, algorithm)
-  if not left_parking[id] then
-    count_idle(stock and tonumber(score) or r.ready)
+  count_wait(id, stock and tonumber(score) or r.ready)
+  if stock then
+    count('created:' .. (algorithm or ''))
   end
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
 end
@@ -289,11 +279,12 @@ if #grants > 0 then
   write_log(now, 'claim', ids, cap)
   measure(exact, cap)
   redis.call('HINCRBYFLOAT', METER, 'idle', idle)
+  write_counts()
 end
 
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
 local head_in = head[2] and math.max(0, head[2] - exact)
 weigh(not drained and asked > #grants and head_in == 0 and (left_to_others or #grants >= spare))
-local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
+local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - wall) or math.huge,
   #grants < free and head_in or math.huge, left_to_others and head_in == 0 and LEFT_MS or math.huge)
 return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- finish: end attempts and give their slots back; each only if its token still owns the job.
 --
--- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace
---       9 prefix of the running sets of an algorithm  10.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -14,7 +14,7 @@
 -- after: terminal: the job is out of the queue, its payload gone, result and record under a TTL.
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
-local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
 local EACH = 11  -- arguments an attempt
@@ -23,6 +23,7 @@ local EACH = 11  -- arguments an attempt
 -- part: log
 -- part: meter
 -- part: pace
+-- part: counts
 -- part: history
 local now, exact = clock(ARGV[1])
 
@@ -113,14 +114,22 @@ for i, id in ipairs(ids) do
     else
       unmarked[#unmarked + 1] = IN_PROGRESS .. id
     end
+    if outcome == 'retry' then
+      count('retried:' .. algorithm)
+    end
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
       wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9])
     else
+      count('completed:' .. outcome .. ':' .. algorithm)
+      observe('ran', math.max(0, exact - (admitted[i] or exact)), algorithm)
       close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     end
     replies[i] = 'ok'
   else
     replies[i] = redis.pcall('HGET', RECORD .. id, 'done') == token and 'again' or 'stale'
+    if replies[i] == 'stale' then
+      count('stale')
+    end
   end
 end
 
@@ -155,4 +164,5 @@ if #ended > 0 then
     redis.call('PUBLISH', ARGV[2], id)
   end
 end
+write_counts()
 return replies

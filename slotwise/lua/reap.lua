@@ -2,19 +2,20 @@
 -- reap: end the lease of a worker that gave no sign of life for its whole length, by the caller's own clock;
 -- or, with the sequence '' , of a worker that leaves by itself.
 --
--- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter
---       9 prefix of the running sets of an algorithm  10.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
+-- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
 --
 -- after: every job it held is `pending` in its old place, the attempt not counted; a death is counted against
 -- the job when the worker died, and `claim` gives up on a job after three.
-local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
-local SERVES, SERVED, HUNGRY, LOADS = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, COUNTS, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+local SERVES, SERVED, HUNGRY, LOADS = KEYS[16], KEYS[17], KEYS[18], KEYS[19]
 -- part: clock
 -- part: cap
 -- part: log
 -- part: meter
+-- part: counts
 -- part: history
 -- part: waiting
 local died = ARGV[2] ~= ''
@@ -51,4 +52,8 @@ redis.call('ZREM', HUNGRY, ARGV[1])
 redis.call('ZREM', LOADS, ARGV[1])
 redis.call('HDEL', LEASES, ARGV[1])
 redis.call('DEL', WORKER, HELD, SERVES)
+if died then
+  count('leases_expired')
+end
+write_counts()
 return {'ok', #held / 2}

@@ -1,7 +1,7 @@
 #!lua
 -- submit: put jobs into the queue, all of them or none; a job whose id is there already is left as it is.
 --
--- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
@@ -9,16 +9,17 @@
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, RECORD, PAYLOAD = unpack(KEYS)
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, RECORD, PAYLOAD = unpack(KEYS)
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
 -- part: cap
+-- part: counts
 local now, exact = clock(ARGV[1])
-local count = tonumber(ARGV[3])
+local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
 local outcomes, fresh, at = {}, {}, 4
-for i = 1, count do
+for i = 1, jobs do
   local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 6])
   local known = redis.call('HMGET', RECORD .. id, 'state', 'fingerprint')
   if not known[1] then
@@ -42,6 +43,11 @@ for i, at in ipairs(fresh) do
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
   local score = later and due or exact - (#fresh - i) / 1000 - head_start
   redis.call('SET', PAYLOAD .. id, payload)
+  for field = at + FIXED, at + FIXED + 2 * fields - 2, 2 do
+    if ARGV[field] == 'algorithm' then
+      count('created:' .. ARGV[field + 1])
+    end
+  end
   redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
@@ -55,4 +61,5 @@ for i, at in ipairs(fresh) do
     redis.call('HSET', RECORD .. id, 'expires', now + start_within)
   end
 end
+write_counts()
 return {'ok', now, outcomes}

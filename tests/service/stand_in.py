@@ -44,10 +44,14 @@ class StandInWorker:
         return list(claimed.grants)
 
     async def finish(self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None) -> None:
+        done = self.done(grant, result=result, error=error)
+        assert await self.store.claims.finish(self.incarnation, [done]) == ["ok"]
+
+    def done(self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None) -> Finish:
         now = time.time_ns() // 1_000_000
         call = wire.decode(grant.payload)
         end = {"s": error is None, "r": result if error is None else error, "st": now, "ft": now, "q": "arq:queue"}
-        done = Finish(
+        return Finish(
             grant.id,
             grant.token,
             "completed" if error is None else "failed",
@@ -55,7 +59,11 @@ class StandInWorker:
             envelope=wire.encode(call | end | {"id": grant.id}),
             keep_ms=60_000,
         )
-        assert await self.store.claims.finish(self.incarnation, [done]) == ["ok"]
 
     def leave(self) -> None:
         self._leases.leave(self.incarnation)
+
+    def die(self) -> None:
+        """As an observer sees it that watched the lease stand still."""
+        lease = self._leases.leases()[self.incarnation]
+        assert self._leases.reap(self.incarnation, lease) is not None

@@ -1,7 +1,7 @@
 -- ending: end a job that waits. Its envelope is its payload's JSON with the outcome's keys put behind: nothing is
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
--- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs).
+-- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs), count().
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload = redis.call('MGET', PAYLOAD .. id)[1]
   local algorithm = redis.call('HGET', RECORD .. id, 'algorithm')
@@ -19,5 +19,6 @@ local function end_waiting(id, now, state, failure, keep, ...)
     redis.call('SET', RESULT .. id, string.sub(payload, 1, -2) .. ',"s":false,"r":' .. failure .. ',"st":' .. now
       .. ',"ft":' .. now .. ',"q":' .. cjson.encode(QUEUE) .. ',"id":' .. cjson.encode(id) .. '}', 'PX', keep)
   end
+  count('completed:' .. state .. ':' .. (algorithm or ''))
   redis.call('PUBLISH', ENDED, id)
 end

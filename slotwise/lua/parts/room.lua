@@ -1,7 +1,7 @@
 -- room: how many more jobs of an algorithm this worker may start now, by the algorithm's own cap and rate; none where
 -- others serve it and this worker does not.
 --
--- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
+-- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, wall. `opens_at` is when the first of the
 -- limits that were met opens by time alone.
 local has_limits, rooms, rates, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, {}, nil
 
@@ -12,7 +12,8 @@ end
 -- At most `count` starts in any window of that length: none is forgotten before it is out of every window.
 local function room_by_rate(algorithm, rate)
   local starts, count, window = STARTS_OF .. algorithm, string.match(rate, '^(%d+) (%d+)$')
-  redis.call('ZREMRANGEBYSCORE', starts, '-inf', exact - window)
+  redis.call('ZREMRANGEBYSCORE', starts, '-inf', wall - window)
+  redis.call('ZREMRANGEBYSCORE', starts, '(' .. wall, '+inf')  -- of before the clock was set back
   rates[algorithm] = window
   local left = count - redis.call('ZCARD', starts)
   local first = left <= 0 and redis.call('ZRANGE', starts, 0, 0, 'WITHSCORES')[2]
@@ -52,7 +53,7 @@ local function take_room(algorithm, id, token)
   rooms[algorithm] = room(algorithm) - 1
   redis.call('ZADD', RUNNING_OF .. algorithm, now, id)
   if rates[algorithm] then
-    redis.call('ZADD', STARTS_OF .. algorithm, exact, token)
+    redis.call('ZADD', STARTS_OF .. algorithm, wall, token)
     redis.call('PEXPIRE', STARTS_OF .. algorithm, rates[algorithm])
   end
 end
