@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.view import timestamp
+from slotwise.moment import timestamp
 from slotwise.rate import Rate
 from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, Snapshot
 from slotwise.steering import AuditEntry

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from service.answer import Json
 from service.front import Front
-from service.view import timestamp
 from slotwise.errors import unknown_job
 from slotwise.explain import why
 from slotwise.job import TERMINAL, Attempt, Job, State
+from slotwise.moment import timestamp
 from slotwise.store import Store
 
 ESTIMATES = ["position", "eta_seconds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from service.problems import invalid, parameter
 from slotwise.errors import SlotwiseError, printable
 
+_WHOLE: Final = re.compile("[1-9][0-9]*")
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -24,11 +26,9 @@ def check(request: Request, known: Collection[str]) -> None:
         return
     if odd in known:
         raise wrong(odd, "must be given once")
-    name = printable(odd or request.url.query, 100)
-    what = f"takes only {', '.join(known)}" if known else "takes no query parameters"
-    raise invalid(
-        f"This endpoint {what}: leave out {name!r}.", {parameter(name): "is not a parameter of this endpoint"}
-    )
+    name, takes = printable(odd, 100), f"takes only {', '.join(known)}" if known else "takes no query parameters"
+    detail = f"The query is not valid: this endpoint {takes}; leave out {name or request.url.query!r}."
+    raise invalid(detail, {parameter(name): f"is not a parameter of this endpoint, which {takes}"})
 
 
 def flag(request: Request, name: str) -> bool:
@@ -42,7 +42,7 @@ def flag(request: Request, name: str) -> bool:
 def number(request: Request, name: str, *, default: int, most: int) -> int:
     """A whole number from 1 to `most`. Raises: SlotwiseError `invalid-request`."""
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+    if not _WHOLE.fullmatch(text) or len(text) > len(str(most)) or int(text) > most:
         raise wrong(name, f"must be a whole number from 1 to {most}")
     return int(text)
 

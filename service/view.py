@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from service.paths import job_url
 from slotwise.job import Job, State
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+from slotwise.moment import timestamp
 
 
 def job_object(job: Job) -> dict[str, Any]:
@@ -45,14 +42,6 @@ def job_object(job: Job) -> dict[str, Any]:
         "usage": None,
         "urls": {"self": url, "result": None, "events": None, "cancel": url + "/cancel"},
     }
-
-
-def timestamp(ms: int | None) -> str | None:
-    """Milliseconds since the epoch as RFC 3339 in UTC, with milliseconds and `Z`."""
-    if ms is None:
-        return None
-    moment = EPOCH + timedelta(milliseconds=min(max(ms, 0), LAST_MS))
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _ready_ms(job: Job) -> int | None:

@@ -100,7 +100,7 @@ class Finish:
     retry_in_ms: int = 0
     mark_ms: int = 0
     attempt: int = 1
-    ran_ms: int | None = None  # that the body held its slot, where it came to an end of its own
+    own_end: bool = False  # of its body: not cancelled, killed or handed back
 
     def args(self) -> tuple[str | bytes | int, ...]:
         """In the order of finish.lua."""
@@ -116,7 +116,7 @@ class Finish:
             self.retry_in_ms,
             self.mark_ms,
             self.attempt,
-            "" if self.ran_ms is None else self.ran_ms,
+            "1" if self.own_end else "",
         )
 
 

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from slotwise.errors import SlotwiseError
 
 if TYPE_CHECKING:
-    from slotwise.job import Slots
     from slotwise.settings import Settings
+    from slotwise.store import Store
+
+T = TypeVar("T")
 
 
 class Commands(click.Group):
@@ -66,7 +68,7 @@ def status(json: bool) -> None:
 
     from slotwise.settings import load
 
-    slots = asyncio.run(_slots(load()))
+    slots = asyncio.run(_asked(load(), lambda store: store.slots()))
     numbers = {
         "max_concurrent": slots.max_concurrent,
         "available_slots": slots.available,
@@ -78,14 +80,36 @@ def status(json: bool) -> None:
         click.echo("\n".join(f"{name:<16}{value:>7}" for name, value in numbers.items()))
 
 
-async def _slots(settings: Settings) -> Slots:
+@main.command()
+@click.option(
+    "--window",
+    type=click.IntRange(1, 604_800),  # as slotwise.log has it
+    default=3_600,
+    show_default=True,
+    help="Seconds to look back.",
+)
+@click.option("--json", is_flag=True, help="Print what GET /jobs/concurrency/proof answers.")
+def prove(window: int, json: bool) -> None:
+    """Replay the admission log: was the cap kept at every instant? Exit status 1 where it was not."""
+    import asyncio
+
+    from slotwise.log import prove
+    from slotwise.settings import load
+
+    verdict = asyncio.run(_asked(load(), lambda store: prove(store, window)))
+    click.echo(jsonlib.dumps(verdict.as_dict()) if json else verdict.as_text())
+    raise SystemExit(0 if verdict.holds else 1)
+
+
+async def _asked(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:
+    """What a store answers that is opened for this one question."""
     from slotwise.embedded import redis_url
     from slotwise.store import Store
 
     url = redis_url(settings)
     store = await Store.connect(url, timeout_seconds=5)
     try:
-        return await store.slots()
+        return await ask(store)
     except SlotwiseError as error:
         why = str(error.__cause__ or error)
         raise SlotwiseError(error.code, f"no answer from {_without_password(url)}: {why}") from error

@@ -328,6 +328,8 @@ async def test_what_holds_up_one_reap_holds_up_no_other(store: Store, hand: Any)
     held = store.keys.held(stuck.incarnation)
     await store.redis.rename(held, "aside")
     await store.redis.set(held, "x")
+    soon = await clock(store) + 2
+    await wait_for(lambda: _reaches(lambda: clock(store), soon), what="its time is over")
     watch = Watch()
     now = time.monotonic()
     watch._since = {name: (lease, now - 60) for name, lease in stuck.leases.leases().items()}

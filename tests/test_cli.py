@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from slotwise import embedded
+from slotwise.keys import Keys
 from slotwise.settings import Settings
+from tests.servers import Server
 
 Result = subprocess.CompletedProcess[str]
 
@@ -101,3 +104,39 @@ def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:
 def test_status_of_a_server_that_is_away_is_one_line(tmp_path: Path) -> None:
     refused(slotwise(tmp_path, "status", REDIS_URL="redis://localhost:1"))
     refused(slotwise(tmp_path, "status", REDIS_URL=f"unix://{tmp_path}/none.sock"))
+
+
+def test_prove_tells_by_its_exit_status(tmp_path: Path, redis_url: str, server: Server) -> None:
+    empty = slotwise(tmp_path, "prove", REDIS_URL=redis_url)
+    assert (empty.returncode, empty.stderr) == (0, "")
+    assert empty.stdout.startswith("Nothing to check: the admission log holds no entry.\n")
+
+    log, now = Keys().log, round(time.time() * 1000)
+    step = {"at": now, "move": "claim", "ids": '["a"]', "running": 1, "cap": 1}
+    server.client.xadd(log, step)
+    server.client.xadd(log, step | {"move": "finish", "running": 0})
+    kept = slotwise(tmp_path, "prove", "--window", "60", REDIS_URL=redis_url)
+    assert (kept.returncode, kept.stderr) == (0, "")
+    assert kept.stdout.startswith("No violation in 2 steps of the admission log.\ncovered since      20")
+
+    server.client.xadd(log, step | {"ids": '["b","c"]', "running": 2})
+    server.client.xadd(log, step | {"move": "reap", "ids": '["b","c"]', "running": 0})
+    broken = slotwise(tmp_path, "prove", REDIS_URL=redis_url)
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert broken.stdout.startswith("1 violation in 4 steps of the admission log.\n")
+    assert "over-cap: a claim of 2 left 2 running under a cap of 1\n" in broken.stdout
+    asjson = slotwise(tmp_path, "prove", "--json", REDIS_URL=redis_url)
+    assert asjson.returncode == 1
+    assert [row["kind"] for row in json.loads(asjson.stdout)["violations"]] == ["over-cap"]
+
+
+@pytest.mark.parametrize("window", ["0", "604801", "-1", "1.5", "x", ""])
+def test_prove_refuses_other_windows(tmp_path: Path, window: str) -> None:
+    result = slotwise(tmp_path, "prove", "--window", window)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--window" in result.stderr
+
+
+def test_prove_without_a_server_is_one_line(tmp_path: Path) -> None:
+    refused(slotwise(tmp_path, "prove"))
+    refused(slotwise(tmp_path, "prove", REDIS_URL="redis://localhost:1"))

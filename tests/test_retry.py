@@ -134,9 +134,9 @@ async def test_a_finish_of_the_life_before_is_stale(store: Store, worker: StandI
     await worker.finish(old, error=FAILURE)
     await retried(store)
     late = Finish(old.id, old.token, "completed", keep_ms=KEEP_MS)
-    assert await store.finish(worker.incarnation, [late]) == ["stale"]
+    assert await store.claims.finish(worker.incarnation, [late]) == ["stale"]
     [new] = await worker.claim()
-    assert await store.finish(worker.incarnation, [late]) == ["stale"]
+    assert await store.claims.finish(worker.incarnation, [late]) == ["stale"]
     await worker.finish(new, error=FAILURE)
 
 
@@ -170,7 +170,7 @@ async def tried_often(store: Store, worker: StandInWorker, leases: LeaseStore) -
     for attempt in (1, 2):
         [grant] = await worker.claim()
         again = Finish(grant.id, grant.token, "retry", attempt=attempt)
-        assert await store.finish(worker.incarnation, [again]) == ["ok"]
+        assert await store.claims.finish(worker.incarnation, [again]) == ["ok"]
     [grant] = await worker.claim()
     assert grant.attempt == 3
     await worker.finish(grant, error=FAILURE)

@@ -229,13 +229,8 @@ class Execution:
             retry_in_ms=int(verdict.retry_in_seconds * 1000),
             mark_ms=CRON_MARK_MS if cron else 0,
             attempt=self.attempt - (not verdict.counted),
-            ran_ms=self._ran_ms(verdict),
+            own_end=self._ran and verdict.counted and verdict.outcome in ("completed", "failed", "retry"),
         )
-
-    def _ran_ms(self, verdict: Verdict) -> int | None:
-        """For how long the body held its slot, where it came to an end of its own: what later ones may take."""
-        own = self._ran and verdict.outcome in ("completed", "failed", "retry") and verdict.counted
-        return timestamp_ms() - self.started_ms if own else None
 
     def _kept_ms(self) -> int | None:
         return keep_ms(self.worker, self.function, self.grant.keep_result)

@@ -150,7 +150,7 @@ end
 -- part: parking
 local function start(id, token, algorithm)
   tokens[#tokens + 1], tokens[#tokens + 2] = id, algorithm and token .. ' ' .. algorithm or token
-  slots[#slots + 1], slots[#slots + 2] = now, id
+  slots[#slots + 1], slots[#slots + 2] = exact, id
   marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
   if algorithm then
     take_room(algorithm, id, token)

@@ -19,10 +19,7 @@ end
 local now = clock(ARGV[4])
 -- part: override
 clear_expired()
-local from = in_force('')
 redis.call('HSET', CAP, 'configured', ARGV[1])
 write_audit(now, '', 'configured', configured and tonumber(configured), tonumber(ARGV[1]), ARGV[3], 'configured at start')
-if in_force('') ~= from then
-  tell_cap(now)
-end
+tell_cap(now)  -- beneath an override, too: the log says what its end brings back
 return tonumber(ARGV[1])

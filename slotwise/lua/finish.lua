@@ -6,7 +6,7 @@
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
---       the attempt's number, ms that the body held the slot ('' = says nothing of its kind)
+--       the attempt's number, '1' where its body came to an end of its own, as the next of its kind will
 --       outcome = 'completed' | 'failed' | 'cancelled' | 'retry' | 'release' | 'died'
 -- returns  {'ok' | 'again' | 'stale', …}: `again` = this very finish was done before (its reply was lost);
 --          `stale` = the job is no longer this attempt's, and nothing was changed
@@ -88,6 +88,7 @@ for i, held in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
     owner[ids[i]], algorithms[ids[i]] = string.match(held, '^(%S+) ?(.*)$')
   end
 end
+local admitted = redis.call('ZMSCORE', RUNNING, unpack(ids))
 local replies = {}
 for i, id in ipairs(ids) do
   local at = 3 + (i - 1) * EACH
@@ -100,11 +101,11 @@ for i, id in ipairs(ids) do
       of_algorithm[algorithm] = of_algorithm[algorithm] or {}
       table.insert(of_algorithm[algorithm], id)
     end
-    local ran = tonumber(ARGV[at + 10])
-    if ran then
-      all_times[#all_times + 1] = ran
+    if ARGV[at + 10] == '1' and admitted[i] then
+      local held_ms = math.max(0, exact - admitted[i])
+      all_times[#all_times + 1] = held_ms
       times[algorithm] = times[algorithm] or {}
-      table.insert(times[algorithm], ran)
+      table.insert(times[algorithm], held_ms)
     end
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then

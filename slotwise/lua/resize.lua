@@ -27,7 +27,7 @@ end
 local from, ends = in_force(algorithm), ttl and now + ttl or ''
 write_override(algorithm, to ~= '' and {to, ends, reason, by, now})
 write_audit(now, algorithm, to ~= '' and 'set' or 'cleared', from, in_force(algorithm), by, reason, ttl and ends)
-if algorithm == '' and from ~= in_force(algorithm) then
+if algorithm == '' then
   tell_cap(now)
 end
 return 'ok'
