@@ -1,4 +1,4 @@
-"""Is the estimate of a wait calibrated? The share of real waits that fell under the p50 and the p90 they were told.
+"""Is the estimate of a wait calibrated? The share of waits that fell under the p50 and the p90 they were told.
 
     python -m bench.estimates             per kind of job: 200 jobs of 20 to 60 ms on average, at cap 4
 

@@ -9,6 +9,6 @@ export PATH="$PWD/.venv/bin:$PATH"
 ruff check --quiet .
 ruff format --check --quiet .
 mypy --no-error-summary
-lint-imports --no-timing >/dev/null || lint-imports
+lint-imports >/dev/null || lint-imports
 python scripts/check_sizes.py
 echo "check: style, types, imports and sizes are in order"

@@ -15,4 +15,5 @@ async def proof(request: Request) -> Response:
     """GET /jobs/concurrency/proof: the admission log of the last `window` seconds, replayed."""
     front: Front = request.app.state.front
     window = query.number(request, "window", default=DEFAULT_WINDOW_SECONDS, most=MAX_WINDOW_SECONDS)
-    return Json((await prove(front.store, window)).as_dict())
+    verdict = await prove(front.store, window)
+    return Json(verdict.as_dict())

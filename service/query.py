@@ -42,7 +42,7 @@ def flag(request: Request, name: str) -> bool:
 def number(request: Request, name: str, *, default: int, most: int) -> int:
     """A whole number from 1 to `most`. Raises: SlotwiseError `invalid-request`."""
     text = request.query_params.get(name, str(default))
-    if not _WHOLE.fullmatch(text) or len(text) > len(str(most)) or int(text) > most:
+    if not (_WHOLE.fullmatch(text) and len(text) <= len(str(most)) and int(text) <= most):
         raise wrong(name, f"must be a whole number from 1 to {most}")
     return int(text)
 
