@@ -56,7 +56,7 @@ def _token(part: str) -> str:
 
 def parameter(name: str) -> str:
     """A query parameter, where a pointer would point into the body: `?dry_run`."""
-    return "?" + _token(name)
+    return "?" + quote(name, safe="")
 
 
 def rows_of(error: ValidationError, unknown: str) -> dict[str, str]:

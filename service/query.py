@@ -26,11 +26,9 @@ def check(request: Request, known: Collection[str]) -> None:
         return
     if odd in known:
         raise wrong(odd, "must be given once")
-    name = printable(odd or request.url.query, 100)
-    what = f"takes only {', '.join(known)}" if known else "takes no query parameters"
-    raise invalid(
-        f"This endpoint {what}: leave out {name!r}.", {parameter(name): "is not a parameter of this endpoint"}
-    )
+    name, takes = printable(odd, 100), f"takes only {', '.join(known)}" if known else "takes no query parameters"
+    detail = f"The query is not valid: this endpoint {takes}; leave out {name or request.url.query!r}."
+    raise invalid(detail, {parameter(name): f"is not a parameter of this endpoint, which {takes}"})
 
 
 def flag(request: Request, name: str) -> bool:

@@ -21,5 +21,5 @@ local now = clock(ARGV[4])
 clear_expired()
 redis.call('HSET', CAP, 'configured', ARGV[1])
 write_audit(now, '', 'configured', configured and tonumber(configured), tonumber(ARGV[1]), ARGV[3], 'configured at start')
-tell_cap(now)
+tell_cap(now)  -- beneath an override, too: the log says what its end brings back
 return tonumber(ARGV[1])

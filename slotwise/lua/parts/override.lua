@@ -52,7 +52,7 @@ local function write_audit(at, algorithm, change, from, to, by, reason, ends)
   redis.call('LTRIM', AUDIT, 0, AUDIT_ENTRIES - 1)
 end
 
--- The fleet's cap is another since `at`.
+-- The fleet's cap, or what it will revert to, is another since `at`.
 local function tell_cap(at)
   local cap = cap_in_force(CAP, now)
   write_log(now, 'cap', {}, cap)
