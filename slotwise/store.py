@@ -86,7 +86,9 @@ class Store:
         for job in jobs:
             args += submit_args(job)
         own = self.keys
-        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace, own.counts)
+        keys = self._job_keys(
+            own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace, own.counts, own.meter
+        )
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":

@@ -34,14 +34,14 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: cap
 -- part: log
 -- part: meter
+-- part: onward
 -- part: counts
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
 end
 local now, wall = clock(ARGV[8])
--- a clock that was set back must not hide the jobs that were due before
-local exact = math.max(wall, tonumber(redis.call('HGET', METER, 'at') or 0))
+local exact = onward(wall)
 
 local function to_cancel(id)
   return redis.call('ZSCORE', ABORT, id)

@@ -1,7 +1,7 @@
 #!lua
 -- submit: put jobs into the queue, all of them or none; a job whose id is there already is left as it is.
 --
--- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
@@ -9,11 +9,12 @@
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, RECORD, PAYLOAD = unpack(KEYS)
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, METER, RECORD, PAYLOAD = unpack(KEYS)
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
 -- part: cap
 -- part: counts
+-- part: onward
 local now, exact = clock(ARGV[1])
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
@@ -36,6 +37,7 @@ if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
   return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
 end
 
+exact = #fresh > 0 and onward(exact) or exact
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.facts import wait_until
-from tests.fleet import TERMINAL, Fleet, job, submit
+from tests.fleet import ROOT, TERMINAL, Fleet, job, submit
 from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 
@@ -21,25 +21,45 @@ pytestmark = [
 HOUR = 3600
 
 
+FAKE = """
+import time
+from pathlib import Path
+
+def off():
+    return int(Path({file!r}).read_text())
+
+real, real_ns = time.time, time.time_ns
+time.time = lambda: real() + off()
+time.time_ns = lambda: real_ns() + off() * 10**9
+"""
+
+
 class Clock:
-    """The wall clock of the processes that are started with `env`; their monotonic clocks go on as they are."""
+    """The wall clock of other processes; their monotonic clocks go on as they are."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._file = directory / "clock"
         self.set(0)
 
     def set(self, seconds: int) -> None:
         """So far from the real time."""
-        self._file.write_text(f"{seconds:+d}s")
+        self._file.write_text(f"{seconds:+d}")
 
     @property
-    def env(self) -> Mapping[str, str]:
+    def of_a_program(self) -> Mapping[str, str]:
         return {
             "LD_PRELOAD": str(LIBRARIES[0]),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
+
+    @property
+    def of_python(self) -> Mapping[str, str]:
+        """By a module that Python imports at its start: libfaketime breaks its sleeps."""
+        (self._directory / "sitecustomize.py").write_text(FAKE.format(file=str(self._file)))
+        return {"PYTHONPATH": f"{self._directory}:{ROOT}"}
 
 
 @pytest.fixture
@@ -51,7 +71,7 @@ def clock(tmp_path: Path) -> Clock:
 def jumping(clock: Clock, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
     """A fleet on a server whose clock can be set."""
     (tmp_path / "server").mkdir()
-    server = Server(tmp_path / "server", env=clock.env)
+    server = Server(tmp_path / "server", env=clock.of_a_program)
     server.start()
     fleet = Fleet(server.url, tmp_path)
     fleet.settings[ADDRESS] = witness.address
@@ -91,7 +111,7 @@ def test_the_servers_clock_jumps(jumping: Fleet, clock: Clock, witness: Witness,
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_workers_clock_jumps(fleet: Fleet, clock: Clock, witness: Witness, jump: int) -> None:
     front = fleet.front(MAX_CONCURRENT_JOBS="2")
-    fleet.worker(**clock.env)
+    fleet.worker(**clock.of_python)
     fleet.worker()
     jobs = [submit(front, "Hold", seconds=3) for _ in range(2)] + [
         submit(front, "Hold", seconds=0.1) for _ in "abcd"
