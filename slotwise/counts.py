@@ -41,7 +41,7 @@ class Counts:
         return {
             algorithm: Histogram(
                 tuple(sum(counts[: at + 1]) for at in range(len(counts))),
-                self.total(f"{name}_sum:{algorithm}") / 1000,
+                self.total(f"{name}_sum:{algorithm}") / 1e6,
             )
             for algorithm, counts in buckets.items()
         }

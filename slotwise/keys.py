@@ -118,7 +118,7 @@ class Keys:
 
     @cached_property
     def meter(self) -> str:
-        """hash: what lua/parts/meter.lua keeps, and `idle`: ms that slots stood empty (see slotwise/meter.py)."""
+        """hash: what lua/parts/meter.lua keeps, and `idle`: us that slots stood empty (see slotwise/meter.py)."""
         return self.prefix + "meter"
 
     @cached_property

@@ -43,7 +43,7 @@ class Meter:
             cap=int(fields[b"cap"]),
             used=float(fields[b"used"]),
             offered=float(fields[b"offered"]),
-            idle_seconds=float(fields.get(b"idle", 0)) / 1000,
+            idle_seconds=float(fields.get(b"idle", 0)) / 1e6,
             saturated_since_ms=float(fields[b"saturated_since"]) if fields[b"saturated_since"] else None,
             marks=marks,
         )

@@ -254,7 +254,7 @@ async def test_a_slot_that_stood_empty_is_counted(store: Store, hand: Any) -> No
 
 
 async def idle(store: Store) -> float:
-    return float(await store.redis.hget(store.keys.meter, "idle"))
+    return float(await store.redis.hget(store.keys.meter, "idle")) / 1000
 
 
 async def clock(store: Store) -> float:

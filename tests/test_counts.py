@@ -14,7 +14,7 @@ def test_labels_and_totals() -> None:
 
 
 def test_a_histogram_is_cumulative() -> None:
-    counts = Counts({b"ran:1:A": b"2", b"ran:3:A": b"1", b"ran:18:A": b"4", b"ran_sum:A": b"1500.5"})
+    counts = Counts({b"ran:1:A": b"2", b"ran:3:A": b"1", b"ran:18:A": b"4", b"ran_sum:A": b"1500500"})
     found = counts.histograms("ran")["A"]
     assert len(found.cumulative) == len(BUCKETS) + 1
     assert found.cumulative[:4] == (2, 2, 3, 3)

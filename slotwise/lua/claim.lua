@@ -114,18 +114,6 @@ redis.call('HSET', WORKER, 'exchange', number)
 local put_aside = false
 local queue_scores, slots, tokens, marks = {}, {}, {}, {}
 
-local function write_down()
-  if #queue_scores > 0 then
-    redis.call('ZADD', QUEUE, unpack(queue_scores))
-  end
-  if #slots > 0 then
-    redis.call('ZADD', RUNNING, unpack(slots))
-    redis.call('HSET', HELD, unpack(tokens))
-    redis.call('MSET', unpack(marks))
-  end
-  queue_scores, slots, tokens, marks = {}, {}, {}, {}
-end
-
 local function place(id, score)
   queue_scores[#queue_scores + 1], queue_scores[#queue_scores + 2] = score, id
 end
@@ -197,6 +185,19 @@ local function admit(id, score, payload, asked_at, alone)
     count('created:' .. (algorithm or ''))
   end
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
+end
+
+local function write_down()
+  if #queue_scores > 0 then
+    redis.call('ZADD', QUEUE, unpack(queue_scores))
+  end
+  if #slots > 0 then
+    redis.call('ZADD', RUNNING, unpack(slots))
+    redis.call('HSET', HELD, unpack(tokens))
+    redis.call('MSET', unpack(marks))
+    write_rooms()
+  end
+  queue_scores, slots, tokens, marks = {}, {}, {}, {}
 end
 
 -- Admit what may be admitted of `due` = {id, score, …}, at most `most` jobs in all.
@@ -278,7 +279,7 @@ if #grants > 0 then
   end
   write_log(now, 'claim', ids, cap)
   measure(exact, cap)
-  redis.call('HINCRBYFLOAT', METER, 'idle', idle)
+  redis.call('HINCRBY', METER, 'idle', math.floor(idle * 1000 + 0.5))
   write_counts()
 end
 

@@ -1,6 +1,6 @@
 -- counts: what the fleet has done since the server knows it, for the metrics: the same from every process that asks.
--- Fields "name:label:…:algorithm" of one hash; a histogram's are "name:{number of its bucket}:algorithm" and
--- "name_sum:algorithm". What one step counts is written at its end, each field once.
+-- Fields "name:label:…:algorithm" of one hash, whole numbers; a histogram's are "name:{number of its bucket}:algorithm"
+-- and "name_sum:algorithm", in microseconds. What one step counts is written at its end, each field once.
 --
 -- Needs COUNTS.
 local BUCKETS_MS = {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 1800000}
@@ -16,11 +16,11 @@ local function observe(name, ms, algorithm)
     bucket = bucket + 1
   end
   count(name .. ':' .. bucket .. ':' .. algorithm)
-  count(name .. '_sum:' .. algorithm, ms)
+  count(name .. '_sum:' .. algorithm, math.floor(ms * 1000 + 0.5))
 end
 
 local function write_counts()
   for field, by in pairs(counted) do
-    redis.call('HINCRBYFLOAT', COUNTS, field, string.format('%.3f', by))
+    redis.call('HINCRBY', COUNTS, field, by)
   end
 end

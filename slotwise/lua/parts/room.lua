@@ -49,11 +49,22 @@ local function room(algorithm)
   return rooms[algorithm]
 end
 
+local started_of = {}
+
 local function take_room(algorithm, id, token)
   rooms[algorithm] = room(algorithm) - 1
-  redis.call('ZADD', RUNNING_OF .. algorithm, now, id)
+  started_of[algorithm] = started_of[algorithm] or {}
+  table.insert(started_of[algorithm], now)
+  table.insert(started_of[algorithm], id)
   if rates[algorithm] then
     redis.call('ZADD', STARTS_OF .. algorithm, wall, token)
     redis.call('PEXPIRE', STARTS_OF .. algorithm, rates[algorithm])
   end
+end
+
+local function write_rooms()
+  for algorithm, started in pairs(started_of) do
+    redis.call('ZADD', RUNNING_OF .. algorithm, unpack(started))
+  end
+  started_of = {}
 end
