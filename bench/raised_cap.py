@@ -2,7 +2,7 @@
 
     python -m bench.raised_cap            from 3 to 30 slots, five times, with 40 async jobs waiting
 
-The time is taken outside: from just before the PUT is sent to when a witness has seen the last of the 27 new bodies.
+The time is taken outside: from just before the PUT is sent until a witness has seen the last of the 27 new bodies.
 """
 
 from __future__ import annotations
