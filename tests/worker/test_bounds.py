@@ -15,6 +15,8 @@ from tests.facts import wait_until
 from tests.fleet import ROOT, Fleet, ended, submit
 from tests.witness import Witness
 
+pytestmark = pytest.mark.slow  # each with a fleet of its own
+
 
 def bounded(client: httpx2.Client, algorithm: str, /, *, asked: dict[str, Any], **params: Any) -> str:
     """Submit a job with further fields: its id."""

@@ -402,6 +402,7 @@ POISON = {
 }
 
 
+@pytest.mark.slow
 def test_poisoned_payloads_and_ids_cost_their_own_job_only(fleet: Fleet) -> None:
     front = fleet.front()
     for name, payload in POISON.items():
@@ -534,6 +535,7 @@ def test_a_full_server_refuses_submits_and_is_drained_by_a_worker_that_comes(
     assert worker.alive
 
 
+@pytest.mark.slow
 def test_the_log_level_holds_for_workers(fleet: Fleet) -> None:
     front = fleet.front()
     loud, quiet = fleet.worker(LOG_LEVEL="INFO"), fleet.worker(LOG_LEVEL="ERROR")

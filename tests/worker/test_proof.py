@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
+
 from slotwise.log import prove
 from slotwise.store import Store
 from slotwise.verdict import Verdict
@@ -35,6 +37,7 @@ def configured(url: str, cap: int) -> None:
     asyncio.run(tell())
 
 
+@pytest.mark.slow
 def test_the_proof_and_the_witness_agree_on_a_fleet_that_loses_a_worker(fleet: Fleet, witness: Witness) -> None:
     configured(fleet.url, 3)
     front = fleet.front()

@@ -183,6 +183,7 @@ async def test_an_order_that_the_kernel_has_no_room_for_is_sent_again(
     assert not refusals
 
 
+@pytest.mark.slow
 def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(fleet: Fleet) -> None:
     front = fleet.front()
     worker = fleet.worker()

@@ -85,6 +85,7 @@ def test_a_lowered_cap_lets_run_what_runs_and_starts_nothing_until_below(fleet: 
     wait_until(lambda: witness.alive == 0, what="all ended")
 
 
+@pytest.mark.slow
 def test_pause_and_resume(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     fleet.worker()
@@ -159,6 +160,7 @@ def test_an_algorithm_at_its_cap_blocks_nobody_behind_it(fleet: Fleet, witness: 
     wait_until(lambda: witness.alive == 0, what="all ended")
 
 
+@pytest.mark.slow
 def test_a_drained_worker_takes_none_while_another_takes_all(fleet: Fleet, witness: Witness) -> None:
     front = fleet.front()
     for _ in range(2):

@@ -117,6 +117,7 @@ async def _more_than(redis: Redis, command: str, calls: int) -> bool:
     return await _calls(redis, command) > calls
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_tracking_is_polled_and_that_is_said_once(fleet: Fleet, server: Server) -> None:
     fleet.redis.acl_setuser("limited", enabled=True, nopass=True, keys=["*"], channels=["*"])
     fleet.redis.execute_command("ACL", "SETUSER", "limited", "+@all", "-client|tracking")
