@@ -42,7 +42,7 @@ def _use(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
-    """A worker as clients see it. `slots` null: it follows the cap."""
+    """A worker as clients see it. `slots` null: it follows the cap. `configured`: the cap that its start was told."""
     return {
         "name": worker.name,
         "host": worker.host,
@@ -52,6 +52,7 @@ def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
         "last_seen_seconds": _since(worker.seen_ms, now_ms),
         "algorithms": list(worker.algorithms),
         "draining": worker.draining,
+        "configured": worker.configured,
     }
 
 

@@ -36,7 +36,10 @@ class Override:
 
 @dataclass(frozen=True)
 class LiveWorker:
-    """A worker with a lease. `slots` None: it follows the cap. `draining`: it takes no more."""
+    """A worker with a lease. `slots` None: it follows the cap. `draining`: it takes no more.
+
+    `configured` is what its own environment says of the cap, None where it says nothing.
+    """
 
     name: str
     host: str | None
@@ -46,6 +49,7 @@ class LiveWorker:
     seen_ms: int | None
     algorithms: tuple[str, ...]
     draining: bool
+    configured: int | None
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
@@ -55,11 +59,12 @@ class LiveWorker:
             name=fields.get("name", ""),
             host=fields.get("host"),
             version=fields.get("version"),
-            slots=int(fields["slots"]) if fields.get("slots", "").isdecimal() else None,
+            slots=_number(fields.get("slots", "")),
             running=int(held),
             seen_ms=int(fields["seen"]) if "seen" in fields else None,
             algorithms=tuple(sorted(map(_text, serves))),
             draining="drained" in fields,
+            configured=_number(fields.get("configured", "")),
         )
 
     @property
@@ -194,3 +199,7 @@ def _int(value: bytes | int) -> int | None:
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None

@@ -103,6 +103,7 @@ class Station:
             "process": self._process,
             "version": version("slotwise"),
             "slots": self._worker._own_slots or "",
+            "configured": settings.max_concurrent_jobs if settings.told("max_concurrent_jobs") else "",
         }
         await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
 

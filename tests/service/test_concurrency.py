@@ -145,6 +145,7 @@ async def test_what_waits_and_who_works_is_seen(client: AsyncClient, worker: Sta
         "running": 1,
         "algorithms": ["PrimeChecker", "Rest"],
         "draining": False,
+        "configured": None,
     }
     await worker.finish(grant)
     await client.delete(CAP)

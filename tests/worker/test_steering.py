@@ -130,6 +130,8 @@ def test_workers_told_another_cap_leave_an_override_alone(fleet: Fleet, witness:
     wait_until(lambda: witness.alive == 2, what="two bodies")
     view = front.get(CAP).json()
     assert (view["max_concurrent"], view["configured"], view["running_jobs"]) == (2, 7, 2)
+    told = [worker["configured"] for worker in view["workers"]]
+    assert sorted(told, key=str) == [5, 7, None], "who was told another cap is not shown"
     changes = [
         (entry["change"], entry["from"], entry["to"]) for entry in front.get(CAP + "/audit").json()["audit"]
     ]
