@@ -42,7 +42,7 @@ def _use(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
-    """A worker as clients see it. `slots` null: it follows the cap. `configured`: the cap that its start was told."""
+    """A worker as clients see it. `slots` null: it follows the cap. `configured`: what it was told."""
     return {
         "name": worker.name,
         "host": worker.host,
