@@ -60,3 +60,9 @@ async def submitted(store: Store, count: int = 1, **fields: Any) -> list[str]:
     for at in range(0, count, 100):
         await store.submit(jobs[at : at + 100], max_pending=100_000)
     return [job.id for job in jobs]
+
+
+async def now_ms(store: Store) -> int:
+    """The server's clock."""
+    seconds, microseconds = await store.redis.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 from slotwise.log import prove
 from slotwise.steering import Steering
 from slotwise.store import Store
-from tests.hand import Hand, submitted
+from tests.facts import wait_for
+from tests.hand import Hand, now_ms, submitted
 
 Change = Callable[[Store, Steering], Awaitable[Any]]
 
@@ -40,9 +40,19 @@ async def cleared(_: Store, steering: Steering) -> None:
     await steering.resize(None, by="test")
 
 
-async def after_one_that_ended(_: Store, steering: Steering) -> None:
+async def over(store: Store) -> None:
+    """Return when an override that stands for less than 60 ms has ended, by the server's clock."""
+    began = await now_ms(store)
+
+    async def passed() -> bool:
+        return await now_ms(store) > began + 60
+
+    await wait_for(passed, what="60 ms")
+
+
+async def after_one_that_ended(store: Store, steering: Steering) -> None:
     await steering.resize(5, by="test", ttl_ms=1)
-    await asyncio.sleep(0.01)
+    await over(store)
     await steering.resize(7, by="test")
 
 
@@ -70,7 +80,7 @@ async def test_the_proof_knows_the_cap(store: Store, hand: Any, change: Change) 
     await work()
     await change(store, Steering(store.redis, store.keys))
     await work()
-    await asyncio.sleep(0.1)  # past the end of an override
+    await over(store)
     await work()
     found = await prove(store, 60)
     assert (found.violations.first, found.notes.first) == ([], [])

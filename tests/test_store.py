@@ -17,7 +17,7 @@ from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
 from slotwise.limits import Limits
 from slotwise.store import Store
 from tests.facts import wait_for
-from tests.hand import KEEP_MS, Hand, a_job, submitted
+from tests.hand import KEEP_MS, Hand, a_job, now_ms, submitted
 from tests.proxy import Proxy
 from tests.servers import Server
 
@@ -27,12 +27,6 @@ async def started(store: Store, hand: Any) -> tuple[Hand, Grant]:
     await submitted(store)
     worker: Hand = hand()
     return worker, await worker.claim_one()
-
-
-async def now_ms(store: Store) -> int:
-    """The server's clock."""
-    seconds, microseconds = await store.redis.time()
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 async def stock_enqueued(store: Store, job_id: str) -> None:
