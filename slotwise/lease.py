@@ -87,10 +87,11 @@ class LeaseStore:
         """End jobs that had to start by now and have not: how many. They are kept for `keep_ms`."""
         keys = self._keys
         error = JobError("expired", "the job had not started when its time to do so (expires_in) was over")
+        waiting = [keys.queue, keys.promote, keys.unstarted, ABORT]
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [keys.queue, keys.promote, keys.unstarted, ABORT, keys.counts, keys.parked_of, *PER_JOB],
+                [*waiting, keys.counts, keys.parked, keys.parked_of, *PER_JOB],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )

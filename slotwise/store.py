@@ -130,7 +130,8 @@ class Store:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
         error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
         own = self.keys
-        keys = self._job_keys(own.queue, own.running, own.promote, own.unstarted, ABORT, own.counts, own.parked_of)
+        waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
+        keys = self._job_keys(*waiting, own.counts, own.parked, own.parked_of)
         with reachable():
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()

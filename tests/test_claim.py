@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
+from slotwise import wire
 from slotwise.job import State
-from slotwise.keys import RECORD
+from slotwise.keys import ABORT, PAYLOAD, RECORD
 from slotwise.lease import Watch, observe
 from slotwise.store import Store
 from tests.facts import wait_for
@@ -362,3 +363,60 @@ async def test_each_step_is_in_the_log(store: Store, hand: Any) -> None:
         ("reap", f'["{b}"]', 0, 10),
     ]
     await store.cancel(b, keep_ms=KEEP_MS)
+
+
+async def test_a_claim_that_uses_a_rate_up_says_when_it_opens(store: Store, hand: Any) -> None:
+    await limit(store, rate_A="1 60000")
+    first, second = await submitted(store, 2, algorithm="A")
+    worker = hand()
+    claimed = await worker.claim(2)
+    assert [grant.id for grant in claimed.grants] == [first]
+    assert claimed.next_due_ms is not None and 59_000 < claimed.next_due_ms <= 60_000, "nobody would look again"
+    await done(worker, first)
+    await store.cancel(second, keep_ms=KEEP_MS)
+
+
+async def enqueued_by_a_stock_client(store: Store, job_id: str, function: str) -> None:
+    payload = wire.serialize({"t": None, "f": function, "a": [], "k": {}, "et": 1_700_000_000_000})
+    await store.redis.set(PAYLOAD + job_id, payload, px=60_000)
+    await store.redis.zadd(store.keys.queue, {job_id: 1_700_000_000_000})
+
+
+async def test_a_stock_clients_job_that_is_cancelled_is_parked_no_more(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="0")
+    await enqueued_by_a_stock_client(store, "stock", "A")
+    assert await ids(hand(), 1) == []
+    assert await store.redis.zcard(store.keys.parked_of + "A") == 1
+    await store.cancel("stock", keep_ms=KEEP_MS)
+    assert await store.redis.exists(store.keys.parked_of + "A") == 0
+
+
+async def test_a_parked_job_that_an_abort_brings_to_the_front_is_parked_no_more(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="0")
+    (job_id,) = await submitted(store, 1, algorithm="A")
+    worker = hand()
+    assert await ids(worker, 1) == []
+    await store.redis.zadd(store.keys.queue, {job_id: 1})  # as arq's Job.abort does
+    seconds, _ = await store.redis.time()
+    await store.redis.zadd(ABORT, {job_id: (seconds + 1) * 1000})
+    assert (await worker.claim_one()).notice == "abort"
+    assert await store.redis.exists(store.keys.parked_of + "A") == 0, "its retry would start before it is due"
+    await done(worker, job_id)
+
+
+async def test_no_worker_is_emptied_for_a_job_that_was_cancelled(store: Store, hand: Any) -> None:
+    (killer,) = await submitted(store, 1)
+    for _ in range(2):
+        dead = hand()
+        await dead.claim_one()
+        dead.leases.reap(dead.incarnation, "0 10000")
+    busy = hand()
+    (first,) = await submitted(store, 1)
+    assert (await busy.claim(ids=(first,))).grants[0].id == first
+    await store.redis.zadd(store.keys.queue, {killer: 9e15})
+    await store.redis.zadd(store.keys.suspects, {killer: 1})  # for longer than anybody's patience
+    assert await ids(busy, 1) == [], "it is kept for the job that is to run alone"
+    await store.cancel(killer, keep_ms=KEEP_MS)
+    (second,) = await submitted(store, 1)
+    assert await ids(busy, 1) == [second]
+    await done(busy, first, second)

@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
 -- cancel: end a job that waits; ask the worker to end one that runs.
 --
--- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 prefix of the parked sets of an algorithm
---       8.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 parked
+--       8 prefix of the parked sets of an algorithm  9.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
 -- after: a pending job is `cancelled`; a running one stays `running`, is marked in arq's own abort set, and
 -- ends by its worker's finish.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED_OF, RECORD, PAYLOAD, _, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, PARKED_OF, RECORD, PAYLOAD, _, RETRY,
+  RESULT = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
 -- part: counts

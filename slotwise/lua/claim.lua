@@ -24,7 +24,6 @@
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
   CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
-local DEATHS = 3  -- workers that may die under a job; the last time it runs alone
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 local LEFT_MS = 20  -- until a claim that left slots to a hungry worker looks whether it came
@@ -36,6 +35,7 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: meter
 -- part: onward
 -- part: counts
+-- part: suspect
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
@@ -145,6 +145,9 @@ local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
   local algorithm = algorithm_of(r.algorithm, payload)
+  if algorithm then
+    leave_parking(id, algorithm)
+  end
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
     redis.call('ZADD', SUSPECTS, now, id)

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- expire: end jobs whose time to be started is over, and that never were.
 --
--- KEYS  1 queue  2 promote  3 unstarted  4 abort  5 counts  6 prefix of the parked sets of an algorithm
---       7.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 promote  3 unstarted  4 abort  5 counts  6 parked
+--       7 prefix of the parked sets of an algorithm  8.. record, payload, in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs to end in this call  3 ms to keep record and envelope
 --       4 error JSON  5 channel of ended jobs
 -- returns  number of jobs that it ended
 --
 -- after: each is `failed`, out of the queue, its payload gone, record and envelope under a TTL.
-local QUEUE, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED_OF, RECORD, PAYLOAD, _, RETRY, RESULT = unpack(KEYS)
+local QUEUE, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, PARKED_OF, RECORD, PAYLOAD, _, RETRY, RESULT = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
 -- part: counts

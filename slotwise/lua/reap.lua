@@ -18,6 +18,7 @@ local SERVES, SERVED, HUNGRY, LOADS = KEYS[16], KEYS[17], KEYS[18], KEYS[19]
 -- part: counts
 -- part: history
 -- part: waiting
+-- part: suspect
 local died = ARGV[2] ~= ''
 if died and redis.call('HGET', LEASES, ARGV[1]) ~= ARGV[2] then
   return {'moved'}
@@ -39,9 +40,8 @@ if #released > 0 then
   measure(now, cap)
 end
 local reserved = redis.call('HGET', WORKER, 'reserved')
-local place = reserved and redis.call('ZSCORE', QUEUE, reserved) and redis.call('HGET', RECORD .. reserved, 'score')
-if place then  -- it was to run alone on this worker
-  redis.call('ZADD', QUEUE, place, reserved)
+if reserved and waits_to_run_alone(reserved) then
+  redis.call('ZADD', QUEUE, redis.call('HGET', RECORD .. reserved, 'score') or now, reserved)
 end
 for _, name in ipairs(redis.call('SMEMBERS', SERVES)) do
   if redis.call('HINCRBY', SERVED, name, -1) <= 0 then

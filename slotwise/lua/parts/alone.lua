@@ -1,32 +1,37 @@
 -- alone: a job under which all but one of the workers it may cost have died runs alone on the next, so that the death
 -- of that one is no neighbour's.
 --
--- Needs QUEUE, HELD, WORKER, SUSPECTS, HIDDEN, now, grants, admit_from().
+-- Needs HELD, WORKER, SUSPECTS, HIDDEN, now, grants, admit_from(), waits_to_run_alone().
 local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
 
--- True when this claim may grant nothing else.
-local function keep_alone()
-  local alone, reserved = unpack(redis.call('HMGET', WORKER, 'alone', 'reserved'))
-  if alone and redis.call('HEXISTS', HELD, alone) == 1 then
-    return true
-  end
-  local busy = redis.call('HLEN', HELD) > 0
-  if not reserved then
+-- The job that waits for this worker to be idle, if one does. Who was set aside may have ended meanwhile, or run.
+local function reserved_here(busy)
+  local reserved = redis.call('HGET', WORKER, 'reserved')
+  while not (reserved and waits_to_run_alone(reserved)) do
     local oldest = redis.call('ZRANGE', SUSPECTS, 0, 0, 'WITHSCORES')
     if not oldest[1] or (busy and oldest[2] + PATIENCE_MS > now) then
-      return false
+      redis.call('HDEL', WORKER, 'reserved')
+      return nil
     end
     reserved = oldest[1]
     redis.call('ZREM', SUSPECTS, reserved)
     redis.call('HSET', WORKER, 'reserved', reserved)
   end
-  if busy then
+  return reserved
+end
+
+-- True when this claim may grant nothing else.
+local function keep_alone()
+  local alone, busy = redis.call('HGET', WORKER, 'alone'), redis.call('HLEN', HELD) > 0
+  if alone and redis.call('HEXISTS', HELD, alone) == 1 then
     return true
   end
-  redis.call('HDEL', WORKER, 'reserved')
-  if redis.call('ZSCORE', QUEUE, reserved) then  -- else it was cancelled meanwhile
-    redis.call('HSET', WORKER, 'alone', reserved)
-    admit_from({reserved, HIDDEN}, 1, true)
+  local reserved = reserved_here(busy)
+  if not reserved or busy then
+    return reserved ~= nil
   end
+  redis.call('HDEL', WORKER, 'reserved')
+  redis.call('HSET', WORKER, 'alone', reserved)
+  admit_from({reserved, HIDDEN}, 1, true)
   return #grants > 0
 end

@@ -1,7 +1,7 @@
 -- ending: end a job that waits. Its envelope is its payload's JSON with the outcome's keys put behind: nothing is
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
--- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs), count().
+-- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs), count().
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload = redis.call('MGET', PAYLOAD .. id)[1]
   local algorithm = redis.call('HGET', RECORD .. id, 'algorithm')
@@ -9,8 +9,8 @@ local function end_waiting(id, now, state, failure, keep, ...)
   redis.call('ZREM', PROMOTE, id)
   redis.call('ZREM', UNSTARTED, id)
   redis.call('ZREM', ABORT, id)
-  if algorithm then
-    redis.call('ZREM', PARKED_OF .. algorithm, id)
+  for _, set in ipairs(redis.call('SMEMBERS', PARKED)) do  -- a stock client's job has no record to say in which it is
+    redis.call('ZREM', PARKED_OF .. set, id)
   end
   redis.call('DEL', PAYLOAD .. id, RETRY .. id)
   redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, ...)

@@ -10,6 +10,17 @@ local function park(id, algorithm, score)
   redis.call('SADD', PARKED, algorithm)
 end
 
+-- A job that is met stands aside no more: a stock client's abort brings it to the queue's front from anywhere.
+local has_parking = {}
+local function leave_parking(id, algorithm)
+  if has_parking[algorithm] == nil then
+    has_parking[algorithm] = redis.call('EXISTS', PARKED_OF .. algorithm) == 1
+  end
+  if has_parking[algorithm] then
+    redis.call('ZREM', PARKED_OF .. algorithm, id)
+  end
+end
+
 -- {score, id, algorithm} of those whose limit has opened, at most `most` of each algorithm; forgets those that ended.
 local function unparkable(most)
   local found = {}

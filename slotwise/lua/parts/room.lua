@@ -3,7 +3,8 @@
 --
 -- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, wall. `opens_at` is when the first of the
 -- limits that were met opens by time alone.
-local has_limits, rooms, rates, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, {}, nil
+local has_limits, rooms, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, nil
+local rates = {}  -- of an algorithm that has one: window, starts left in it, told
 
 local function opens(at)
   opens_at = math.min(at, opens_at or at)
@@ -14,12 +15,8 @@ local function room_by_rate(algorithm, rate)
   local starts, count, window = STARTS_OF .. algorithm, string.match(rate, '^(%d+) (%d+)$')
   redis.call('ZREMRANGEBYSCORE', starts, '-inf', wall - window)
   redis.call('ZREMRANGEBYSCORE', starts, '(' .. wall, '+inf')  -- of before the clock was set back
-  rates[algorithm] = window
   local left = count - redis.call('ZCARD', starts)
-  local first = left <= 0 and redis.call('ZRANGE', starts, 0, 0, 'WITHSCORES')[2]
-  if first then
-    opens(first + window)
-  end
+  rates[algorithm] = {window = window, left = left}
   return left
 end
 
@@ -40,11 +37,24 @@ local function room_by_limits(algorithm)
   return left
 end
 
+-- Whom a full window turns away waits for it to open. This very claim may have filled it.
+local function opens_by_rate(algorithm, rate)
+  local first = redis.call('ZRANGE', STARTS_OF .. algorithm, 0, 0, 'WITHSCORES')[2]
+  rate.told = true
+  if first then
+    opens(first + rate.window)
+  end
+end
+
 local function room(algorithm)
   if not rooms[algorithm] then
     local others = redis.call('SISMEMBER', SERVES, algorithm) == 0
       and (redis.call('HEXISTS', SERVED, algorithm) == 1 or redis.call('HEXISTS', CATALOGUE, algorithm) == 1)
     rooms[algorithm] = others and 0 or (has_limits and room_by_limits(algorithm) or math.huge)
+  end
+  local rate = rates[algorithm]
+  if rate and rate.left <= 0 and not rate.told then
+    opens_by_rate(algorithm, rate)
   end
   return rooms[algorithm]
 end
@@ -52,13 +62,15 @@ end
 local started_of = {}
 
 local function take_room(algorithm, id, token)
-  rooms[algorithm] = room(algorithm) - 1
+  rooms[algorithm] = rooms[algorithm] - 1
   started_of[algorithm] = started_of[algorithm] or {}
   table.insert(started_of[algorithm], now)
   table.insert(started_of[algorithm], id)
-  if rates[algorithm] then
+  local rate = rates[algorithm]
+  if rate then
+    rate.left = rate.left - 1
     redis.call('ZADD', STARTS_OF .. algorithm, wall, token)
-    redis.call('PEXPIRE', STARTS_OF .. algorithm, rates[algorithm])
+    redis.call('PEXPIRE', STARTS_OF .. algorithm, rate.window)
   end
 end
 

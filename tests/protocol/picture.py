@@ -1,0 +1,230 @@
+"""All that is, as one dictionary: once from what Redis holds, once from the reference. The two must be equal.
+
+Left out, with the reason: meter and pace (tests/test_meter.py), counts (of the metrics), the audit's text, `ready`
+(for the meter's idle time), the fields of a record that only pass through (priority, timeout, labels, history …),
+and exact lengths of TTLs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, Keys
+from tests.protocol.driver import Dump, log_entry
+from tests.protocol.reference import Reference, Worker
+
+KEYS: Final = Keys()
+TOLD: Final = {"reason", "by", "at"}  # of an override, for people
+FOR_EVER: Final = "no TTL"
+Picture = dict[str, Any]
+
+
+def pairs(flat: list[Any]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def scores(flat: list[Any]) -> dict[str, float]:
+    return {member: float(score) for member, score in pairs(flat).items()}
+
+
+def of_server(dump: Dump) -> Picture:
+    """Key -> (value, whether it has no TTL)."""
+    picture: Picture = {}
+    for key, (kind, ttl, value) in dump.items():
+        if key in (KEYS.meter, KEYS.pace, KEYS.counts, KEYS.audit, KEYS.parked):
+            continue
+        seen: Any
+        if kind == "hash":
+            fields = pairs(value)
+            seen = _record(fields) if key.startswith(RECORD) else fields
+            if key.startswith(KEYS.workers):
+                seen = {name: fields[name] for name in ("exchange", "alone", "reserved") if name in fields}
+                seen["drained"] = "drained" in fields
+                seen["missed"] = set(fields.get("missed", "").split())
+            elif key in (KEYS.cap, KEYS.limits):
+                seen = {name: text for name, text in fields.items() if name.partition(":")[0] not in TOLD}
+        elif kind == "zset":
+            seen = scores(value)
+            if key.startswith(KEYS.running_of):  # the time is read in `running`
+                seen = set(seen)
+        elif kind == "set":
+            seen = set(value)
+        elif kind == "stream":
+            seen = (value[0], log_entry(value[1][0][1]))
+        else:
+            seen = value
+        picture[key] = (seen, ttl == -1)
+    return picture
+
+
+def _record(fields: dict[str, str]) -> dict[str, Any]:
+    def number(name: str) -> float | None:
+        return float(fields[name]) if name in fields else None
+
+    return {
+        "state": fields.get("state"),
+        "attempt": number("attempt") or 0,
+        "deaths": number("deaths") or 0,
+        "reason": fields.get("reason"),
+        "due": number("due"),
+        "score": number("score"),
+        "algorithm": fields.get("algorithm"),
+        "head_start": number("head_start"),
+        "expires": number("expires"),
+        "started": "started" in fields,
+        "cancel_requested": "cancel_requested" in fields,
+        "fingerprint": fields.get("fingerprint"),
+        "done": fields.get("done"),
+        "retried": fields.get("retried"),
+    }
+
+
+def of_reference(ref: Reference) -> Picture:
+    picture: Picture = {}
+
+    def put(key: str, value: Any, *, lasts: bool = True) -> None:
+        if value:
+            picture[key] = (value, lasts)
+
+    running = ref.running()
+    put(KEYS.queue, dict(ref.queue))
+    put(KEYS.running, {id: float(held.since) for id, held in running.items()})
+    put(ABORT, dict(ref.abort))
+    for name in ("promote", "unstarted", "suspects", "hungry", "loads", "drained"):
+        put(getattr(KEYS, name), dict(getattr(ref, name)))
+    for id, record in ref.records.items():
+        put(RECORD + id, dict(vars(record)), lasts=record.state in ("pending", "running") or id in ref.lasting)
+    for id, payload in ref.payloads.items():
+        put(PAYLOAD + id, payload, lasts=id not in ref.expiring)
+    for id, envelope in ref.results.items():
+        put(RESULT + id, envelope, lasts=id in ref.lasting)
+    for id, mark in ref.marks.items():
+        put(IN_PROGRESS + id, mark, lasts=mark != "done")
+    for id, attempts in ref.retries.items():
+        put(RETRY + id, str(attempts), lasts=False)
+    for algorithm in {held.algorithm for held in running.values() if held.algorithm}:
+        put(KEYS.running_of + algorithm, set(ref.running_of(algorithm)))
+    for algorithm, jobs in ref.parked.items():
+        put(KEYS.parked_of + algorithm, dict(jobs))
+    for algorithm, starts in ref.starts.items():
+        put(KEYS.starts_of + algorithm, dict(starts), lasts=False)
+    put(KEYS.leases, {name: f"{worker.sequence} 10000" for name, worker in ref.workers.items()})
+    put(KEYS.served, {name: str(count) for name in "ABC" if (count := ref.served(name))})
+    for name, worker in ref.workers.items():
+        put(KEYS.worker(name), _worker(worker))
+        put(KEYS.serves(name), set(worker.serves))
+        put(
+            KEYS.held(name),
+            {i: h.token + (" " + h.algorithm if h.algorithm else "") for i, h in worker.held.items()},
+        )
+    put(KEYS.catalogue, dict.fromkeys(ref.catalogue, "{}"))
+    put(KEYS.cap, _cap(ref))
+    put(KEYS.limits, _limits(ref))
+    if ref.log:
+        put(KEYS.log, (len(ref.log), ref.log[-1]))
+    return picture
+
+
+def _worker(worker: Worker) -> dict[str, Any]:
+    fields: dict[str, Any] = {"drained": worker.drained, "missed": worker.missed}
+    if worker.exchange:
+        fields["exchange"] = str(worker.exchange)
+    for name in ("alone", "reserved"):
+        if getattr(worker, name) is not None:
+            fields[name] = getattr(worker, name)
+    return fields
+
+
+def _cap(ref: Reference) -> dict[str, str]:
+    fields = {} if ref.configured is None else {"configured": str(ref.configured)}
+    return fields | _override("override", "until", ref.override)
+
+
+def _override(count: str, until: str, override: tuple[int, int | None] | None) -> dict[str, str]:
+    if override is None:
+        return {}
+    return {count: str(override[0])} | ({until: str(override[1])} if override[1] is not None else {})
+
+
+def _limits(ref: Reference) -> dict[str, str]:
+    fields = {f"declared:{name}": str(count) for name, count in ref.declared.items()}
+    for name, override in ref.overrides.items():
+        fields |= _override(f"override:{name}", f"until:{name}", override)
+    return fields | {f"rate:{name}": f"{most} {window}" for name, (most, window) in ref.rates.items()}
+
+
+def difference(server: Picture, reference: Picture) -> str:
+    """What differs, a line each."""
+    lines = []
+    for key in sorted(server.keys() | reference.keys()):
+        there, meant = server.get(key), reference.get(key)
+        if there != meant:
+            lines.append(f"  {key}\n    Redis has {_short(there, meant)}\n    is meant  {_short(meant, there)}")
+    return "\n".join(lines)
+
+
+def _short(mine: Any, other: Any) -> Any:
+    """Of two dictionaries, what they do not have in common."""
+    if mine and other and isinstance(mine[0], dict) and isinstance(other[0], dict):
+        return {k: v for k, v in mine[0].items() if other[0].get(k) != v}, FOR_EVER if mine[1] else "a TTL"
+    return mine
+
+
+def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
+    """Rules that hold whatever happened before, told from what Redis holds alone."""
+    queue = picture.get(KEYS.queue, ({}, 0))[0]
+    running = picture.get(KEYS.running, ({}, 0))[0].keys()
+    states = {key[len(RECORD) :]: value[0]["state"] for key, value in picture.items() if key.startswith(RECORD)}
+    held = [id for key, value in picture.items() if key.startswith(KEYS.prefix + "held:") for id in value[0]]
+    of = [id for key, value in picture.items() if key.startswith(KEYS.running_of) for id in value[0]]
+    named = [
+        i for k, v in picture.items() if k.startswith(KEYS.prefix + "held:") for i, t in v[0].items() if " " in t
+    ]
+    parked = {id for key, value in picture.items() if key.startswith(KEYS.parked_of) for id in value[0]}
+    lasting = {KEYS.queue, KEYS.promote, KEYS.unstarted, KEYS.suspects, KEYS.running, KEYS.leases, ABORT}
+    lasting |= {
+        KEYS.cap,
+        KEYS.catalogue,
+        KEYS.limits,
+        KEYS.log,
+        KEYS.served,
+        KEYS.hungry,
+        KEYS.loads,
+        KEYS.drained,
+    }
+    whose = (
+        KEYS.prefix + "worker:",
+        KEYS.prefix + "held:",
+        KEYS.prefix + "serves:",
+        KEYS.running_of,
+        KEYS.parked_of,
+    )
+    left = [
+        key
+        for key, (_, lasts) in picture.items()
+        if lasts
+        and key not in lasting
+        and not key.startswith(whose)
+        and key.rpartition(":")[2] not in queue.keys() | kept
+    ]
+    return [
+        rule
+        for rule, broken in {
+            "a running job is held by one lease": sorted(held) != sorted(running),
+            "running jobs are running": any(states.get(id) != "running" for id in running),
+            "a job that is said to run does": {i for i, s in states.items() if s == "running"} != set(running),
+            "a job that has not ended is in the queue": any(
+                state in ("pending", "running") and id not in queue for id, state in states.items()
+            ),
+            "the algorithms' running sets partition running": sorted(of) != sorted(named),
+            "what is parked waits, out of sight": any(id in running or id not in queue for id in parked),
+            "a parked set is listed": not _parked_are_listed(dump),
+            f"no key without a TTL is left of a job that ended: {left}": bool(left),
+        }.items()
+        if broken
+    ]
+
+
+def _parked_are_listed(dump: Dump) -> bool:
+    listed = dump.get(KEYS.parked, ("", 0, []))[2]
+    return all(key[len(KEYS.parked_of) :] in listed for key in dump if key.startswith(KEYS.parked_of))

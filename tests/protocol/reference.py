@@ -1,0 +1,326 @@
+"""The slot protocol as it is meant: every move, one after the other, on plain dictionaries.
+
+What `machine` compares the Lua scripts with after each step. It knows no Redis, gathers nothing into one call and
+keeps nothing twice: who runs is who is held. Times are ms; `exact` has a fraction. The claim stands in `claiming`,
+what operators do in `steering`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+HIDDEN = 9e15  # the score in the queue of what is out of sight: it runs, or stands aside
+DEATHS = 3
+PATIENCE, HUNGER, LEFT, WEEK = 2000, 1000, 20, 604_800_000
+TERMINAL = {"completed", "failed", "cancelled"}
+
+
+@dataclass
+class Record:
+    """What Redis knows of a job beside its place. A stock client's job has none before its first claim."""
+
+    state: str = "pending"
+    attempt: int = 0
+    deaths: int = 0
+    reason: str | None = None
+    due: float | None = None
+    score: float | None = None
+    algorithm: str | None = None
+    head_start: float | None = None
+    expires: int | None = None
+    started: bool = False
+    cancel_requested: bool = False
+    fingerprint: str | None = None
+    done: str | None = None  # the token of its last finish
+    retried: str | None = None
+
+
+@dataclass
+class Held:
+    token: str
+    algorithm: str | None  # None: no body runs, or nobody knows which
+    since: float
+
+
+@dataclass
+class Worker:
+    serves: set[str]
+    sequence: int = 0
+    exchange: int = 0
+    held: dict[str, Held] = field(default_factory=dict)
+    process: str = ""
+    drained: bool = False
+    alone: str | None = None  # the job beside which it may run no other
+    reserved: str | None = None  # the job that waits for it to be idle
+    missed: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Job:
+    """A submitted or stock job, as its client hands it over."""
+
+    id: str
+    algorithm: str
+    payload: str
+    due: int | None = None
+    head_start: int = 0
+    fingerprint: str = ""
+    within: int | None = None
+
+
+class Reference:
+    def __init__(self) -> None:
+        self.queue: dict[str, float] = {}
+        self.records: dict[str, Record] = {}
+        self.payloads: dict[str, str] = {}
+        self.expiring: set[str] = set()  # ids whose payload may expire: a stock client's, before the first claim
+        self.results: dict[str, str] = {}
+        self.lasting: set[str] = set()  # ids of ended jobs that are kept for ever
+        self.marks: dict[str, str] = {}  # '1' it runs, or a stock worker has it; 'done' a cron job that ran
+        self.retries: dict[str, int] = {}
+        self.promote: dict[str, float] = {}
+        self.unstarted: dict[str, float] = {}
+        self.suspects: dict[str, float] = {}
+        self.abort: dict[str, float] = {}
+        self.parked: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.listed: set[str] = set()  # names of parked sets as the server lists them: empty ones go a claim later
+        self.starts: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.workers: dict[str, Worker] = {}
+        self.loads: dict[str, int] = {}
+        self.hungry: dict[str, float] = {}
+        self.drained: dict[str, int] = {}  # processes, since when
+        self.seen = 0.0  # the latest time of a claim or a submit: due jobs stay due when the clock is set back
+        self.configured: int | None = None
+        self.override: tuple[int, int | None] | None = None
+        self.declared: dict[str, int] = {}
+        self.overrides: dict[str, tuple[int, int | None]] = {}
+        self.rates: dict[str, tuple[int, int]] = {}  # starts, in a window of so many ms
+        self.catalogue: set[str] = set()
+        self.log: list[tuple[str, frozenset[str], int, int]] = []
+
+    # What follows from the rest.
+
+    def running(self) -> dict[str, Held]:
+        return {id: held for worker in self.workers.values() for id, held in worker.held.items()}
+
+    def running_of(self, algorithm: str) -> dict[str, Held]:
+        return {id: held for id, held in self.running().items() if held.algorithm == algorithm}
+
+    def served(self, algorithm: str) -> int:
+        return sum(algorithm in worker.serves for worker in self.workers.values())
+
+    def cap(self, now: int) -> tuple[int, float]:
+        """The cap in force, and the ms until its override ends."""
+        if self.override and (self.override[1] is None or self.override[1] > now):
+            count, until = self.override
+            return count, math.inf if until is None else until - now
+        return 10 if self.configured is None else self.configured, math.inf
+
+    def onward(self, exact: float) -> float:
+        self.seen = max(self.seen, exact)
+        return self.seen
+
+    def waits_to_run_alone(self, id: str) -> bool:
+        record = self.records.get(id)
+        return id in self.queue and record is not None and (record.state, record.deaths) == ("pending", DEATHS - 1)
+
+    def to_cancel(self, id: str, any_abort: bool) -> bool:
+        return id in self.abort and (any_abort or self.records[id].cancel_requested)
+
+    # The client's moves.
+
+    def submit(self, jobs: Sequence[Job], most: int, exact: float) -> str | list[str]:
+        outcomes, fresh, now = [], [], math.floor(exact)
+        for job in jobs:
+            known = self.records.get(job.id)
+            if known is None:
+                fresh.append(job)
+            again = known is not None and job.fingerprint != ""
+            outcomes.append(
+                "new" if not again else "replayed" if known.fingerprint == job.fingerprint else "conflict"
+            )
+        if fresh and len(self.queue) - len(self.running()) + len(fresh) > most:
+            return "full"
+        wall, exact = exact, self.onward(exact) if fresh else exact
+        for i, job in enumerate(fresh, 1):
+            later = job.due is not None and job.due > now
+            due = job.due if later else wall
+            score = due if later else exact - (len(fresh) - i) / 1000 - job.head_start
+            record = Record(due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint)
+            record.reason = "scheduled" if later else "queued"
+            if later and job.head_start:
+                self.promote[job.id], record.head_start = due, job.head_start
+            if job.within is not None:
+                self.unstarted[job.id] = record.expires = now + job.within
+            self.records[job.id], self.queue[job.id] = record, score
+            self.payloads[job.id] = job.payload
+            self.expiring.discard(job.id)
+        return outcomes
+
+    def cancel(self, id: str, error: str, now: int) -> str:
+        if id in self.running():
+            self.records[id].cancel_requested, self.abort[id] = True, now
+            return "requested"
+        if id in self.queue:
+            record = self.records.get(id) or Record(due=self.queue[id])
+            self._end_waiting(id, record, "cancelled", error, now)
+            return "cancelled"
+        if id in self.records:
+            return "already-cancelled" if self.records[id].state == "cancelled" else "finished"
+        return "finished" if id in self.results else "unknown"
+
+    def expire(self, error: str, now: int) -> int:
+        ended = 0
+        for id in [id for id, until in self.unstarted.items() if until <= now]:
+            del self.unstarted[id]
+            record = self.records.get(id)
+            if record and record.state == "pending" and not record.started and record.expires is not None:
+                self._end_waiting(id, record, "failed", error, now)
+                ended += 1
+        return ended
+
+    def _end_waiting(self, id: str, record: Record, state: str, error: str, now: int) -> None:
+        self.records[id], record.state = record, state
+        self.lasting.discard(id)
+        payload = self.payloads.pop(id, None)
+        self.expiring.discard(id)
+        if payload:
+            self.results[id] = (
+                f'{payload[:-1]},"s":false,"r":{error},"st":{now},"ft":{now},"q":"arq:queue","id":"{id}"}}'
+            )
+        self._forget_traces(id)
+        for gone in (self.queue, self.retries):
+            gone.pop(id, None)
+
+    def _forget_traces(self, id: str) -> None:
+        for trace in (self.promote, self.unstarted, self.abort):
+            trace.pop(id, None)
+        self.unpark(id)
+
+    def unpark(self, id: str) -> None:
+        for jobs in self.parked.values():
+            jobs.pop(id, None)
+
+    def erase(self, id: str) -> str:
+        if id in self.queue:
+            return "active"
+        known = [kind.pop(id, None) for kind in (self.records, self.payloads, self.results)]
+        if not any(known):
+            return "unknown"
+        self._forget_traces(id)
+        self.suspects.pop(id, None)
+        for gone in (self.marks, self.retries):
+            gone.pop(id, None)
+        return "erased"
+
+    def retry(
+        self, id: str, token: str, most: int, head_start: int, envelope: str, payload: str, exact: float
+    ) -> Any:
+        record = self.records.get(id)
+        if record and record.retried == token:
+            return math.floor(record.due or 0)
+        if self.results.get(id) != envelope or id in self.queue:
+            return "moved"
+        if len(self.queue) - len(self.running()) >= most:
+            return "full"
+        self._forget_traces(id)
+        self.suspects.pop(id, None)
+        for gone in (self.marks, self.retries, self.results):
+            gone.pop(id, None)
+        old, score = record or Record(), exact - head_start
+        self.records[id] = Record(
+            reason="queued",
+            due=exact,
+            score=score,
+            algorithm=old.algorithm,
+            fingerprint=old.fingerprint,
+            retried=token,
+        )
+        self.queue[id], self.payloads[id] = score, payload
+        return math.floor(exact)
+
+    # The worker's moves.
+
+    def enlist(self, name: str, process: str, serves: Sequence[str]) -> None:
+        worker = self.workers.setdefault(name, Worker(set(), process=process))
+        worker.serves |= set(serves)
+        worker.sequence = 0
+        worker.drained = worker.drained or process in self.drained
+
+    def finish(self, name: str, id: str, token: str, outcome: str, exact: float, **of: Any) -> str:
+        """`of`: algorithm, envelope, for_ever, delay, mark, attempt."""
+        worker, record, now = self.workers.get(name), self.records.get(id), math.floor(exact)
+        held = worker.held.get(id) if worker else None
+        if worker is None or record is None or held is None or held.token != token:
+            return "again" if record and record.done == token else "stale"
+        del worker.held[id]
+        record.done, record.algorithm = token, of.get("algorithm") or record.algorithm
+        self._mark(id, "done" if of.get("mark") else None)
+        if outcome in TERMINAL:
+            record.state = outcome
+            self.lasting = self.lasting | {id} if of.get("for_ever") else self.lasting - {id}
+            if of.get("envelope"):
+                self.results[id] = of["envelope"]
+            for gone in (self.queue, self.payloads, self.retries, self.abort):
+                gone.pop(id, None)
+        elif outcome == "retry":
+            record.due = record.score = now if record.cancel_requested else now + of["delay"]
+            record.state, record.reason = "pending", "retrying"
+            record.attempt = self.retries[id] = of["attempt"]
+            self.queue[id] = record.score
+        else:
+            self._wait_again(id, died=outcome == "died")
+        return "ok"
+
+    def _mark(self, id: str, mark: str | None) -> None:
+        self.marks.pop(id, None)
+        if mark:
+            self.marks[id] = mark
+
+    def _wait_again(self, id: str, *, died: bool) -> None:
+        """Back in its old place; the attempt does not count."""
+        record = self.records[id]
+        record.state, record.reason, record.attempt = "pending", "queued", record.attempt - 1
+        record.deaths += died
+        self._mark(id, self.marks.get(id) if self.marks.get(id) == "done" else None)
+        self.queue[id] = record.score or 0
+
+    def renew(self, name: str, acknowledged: int, listed: Sequence[str], now: int) -> str | set[str]:
+        worker = self.workers.get(name)
+        if worker is None:
+            return "gone"
+        worker.sequence += 1
+        owned = {held.token: id for id, held in worker.held.items()}
+        absent = {t for t in owned if t not in listed and int(t.split("-")[0]) <= acknowledged}
+        released = absent & worker.missed
+        worker.missed = absent - released
+        for token in released:
+            del worker.held[owned[token]]
+            self._wait_again(owned[token], died=False)
+        self.note("release", [owned[token] for token in released], now)
+        return set(listed) - set(owned)
+
+    def reap(self, name: str, seen: int | None, now: int) -> str | int:
+        """`seen`: the lease's sequence as an observer saw it stand still; None: the worker leaves."""
+        worker = self.workers.get(name)
+        if seen is not None and (worker is None or worker.sequence != seen):
+            return "moved"
+        if worker is None:
+            return 0
+        del self.workers[name]
+        for id in worker.held:
+            self._wait_again(id, died=seen is not None)
+        self.note("leave" if seen is None else "reap", list(worker.held), now)
+        if worker.reserved and self.waits_to_run_alone(worker.reserved):
+            self.queue[worker.reserved] = self.records[worker.reserved].score or 0
+        self.loads.pop(name, None)
+        self.hungry.pop(name, None)
+        return len(worker.held)
+
+    def note(self, move: str, ids: Sequence[str], now: int) -> None:
+        if ids:
+            self.log.append((move, frozenset(ids), len(self.running()), self.cap(now)[0]))
