@@ -276,6 +276,52 @@ async def test_a_job_that_was_parked_leaves_no_slot_idle(store: Store, hand: Any
     await done(worker, second)
 
 
+async def test_a_suspect_empties_no_worker_that_cannot_run_it(store: Store, hand: Any) -> None:
+    (suspect,) = await submitted(store, 1, algorithm="X")
+    for _ in range(2):
+        dying = hand(serves=["X"])
+        assert await ids(dying, 1) == [suspect]
+        dying.leases.reap(dying.incarnation, "0 10000")
+    busy, other = hand(serves=["X"]), hand(serves=["Y"])
+    (x,) = await submitted(store, 1, algorithm="X", priority=9, head_start_ms=10**6)
+    assert await ids(busy, 1) == [x]
+    assert await ids(busy, 1) == [], "it has somebody beside it"
+    since = await store.redis.zscore(store.keys.suspects, suspect)
+    y = await submitted(store, 2, algorithm="Y")
+    assert await ids(other, 1) == y[:1], "an idle worker that does not serve it took it away"
+    await store.redis.zadd(store.keys.suspects, {suspect: since - 60_000})
+    assert await ids(other, 1) == y[1:], "a busy worker is emptied for what it cannot run"
+    await done(busy, x)
+    assert await ids(busy, 1) == [suspect]
+    await done(busy, suspect)
+    await done(other, *y)
+
+
+async def test_jobs_that_ended_while_they_stood_aside_hold_up_nobody(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="1")
+    first, *gone, last = await submitted(store, 52, algorithm="A")
+    worker = hand(serves=["A"])
+    assert await ids(worker, 5) == [first]
+    await store.redis.zrem(store.keys.queue, *gone)  # as whoever knows nothing of parking ends them
+    await store.redis.delete(*(kind + job_id for kind in (RECORD, PAYLOAD) for job_id in gone))
+    await done(worker, first)
+    assert await ids(worker, 5) == [last]
+    await done(worker, last)
+    assert await store.redis.exists(store.keys.parked_of + "A") == 0
+
+
+async def test_an_id_used_anew_does_not_start_at_the_place_of_its_former_job(store: Store, hand: Any) -> None:
+    await limit(store, declared_A="1")
+    first, second = await submitted(store, 2, algorithm="A")
+    worker = hand(serves=["A"])
+    assert await ids(worker, 5) == [first]
+    later = await clock(store) + 3_600_000
+    await store.redis.zadd(store.keys.queue, {second: later})
+    await done(worker, first)
+    assert await ids(worker, 5) == []
+    await store.cancel(second, keep_ms=KEEP_MS)
+
+
 @pytest.mark.parametrize("damage", ["gone", "no hash", "no numbers"])
 async def test_a_damaged_record_holds_up_no_reap(store: Store, hand: Any, damage: str) -> None:
     damaged, whole = await submitted(store, 2)

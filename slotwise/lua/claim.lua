@@ -150,7 +150,7 @@ local function admit(id, score, payload, asked_at, alone)
   end
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
-    redis.call('ZADD', SUSPECTS, now, id)
+    redis.call('ZADD', SUSPECTS, 'NX', now, id)
     put_aside = true
     return
   end

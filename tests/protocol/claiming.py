@@ -169,7 +169,8 @@ class Claiming:
         if algorithm is None and payload:
             algorithm = json.loads(payload)["f"]
         if record and record.deaths == DEATHS - 1 and not alone and not cancelled:
-            ref.queue[id], ref.suspects[id], self.put_aside = HIDDEN, self.now, True
+            ref.queue[id], self.put_aside = HIDDEN, True
+            ref.suspects.setdefault(id, self.now)
             ref.unpark(id)
         elif record and record.expires is not None and record.expires <= self.now and not record.started:
             ref.queue[id] = HIDDEN  # `expire` ends it
@@ -223,7 +224,10 @@ class Claiming:
             return True
         while not (worker.reserved and ref.waits_to_run_alone(worker.reserved)):
             worker.reserved = None
-            since, oldest = min(((at, id) for id, at in ref.suspects.items()), default=(math.inf, ""))
+            since, oldest = next(
+                ((at, id) for at, id in sorted((at, id) for id, at in ref.suspects.items()) if self._may_run(id)),
+                (math.inf, ""),
+            )
             if since == math.inf or (worker.held and since + PATIENCE > self.now):
                 return False
             del ref.suspects[oldest]
@@ -233,6 +237,14 @@ class Claiming:
         worker.alone, worker.reserved = worker.reserved, None
         self._meet(worker.alone, HIDDEN, 1, alone=True)
         return bool(self.grants)
+
+    def _may_run(self, id: str) -> bool:
+        """Whether a suspect's algorithm has room here: else the worker would be kept empty for nothing."""
+        record, payload = self.ref.records.get(id), self.ref.payloads.get(id)
+        algorithm = record.algorithm if record else None
+        if algorithm is None and payload:
+            algorithm = json.loads(payload)["f"]
+        return not algorithm or self._room(algorithm) > 0
 
     # Fair shares: while another worker is hungry, nobody takes more than its share of the cap.
 

@@ -21,18 +21,40 @@ local function leave_parking(id, algorithm)
   end
 end
 
--- {score, id, algorithm} of those whose limit has opened, at most `most` of each algorithm; forgets those that ended.
+-- The first `most` of a parked set that still stand aside: {id, score, …}. The others have ended, and their ids may be
+-- other jobs' by now: they go, as many as stand before these.
+local STALE_AT_A_TIME, STALE_PASSES = 100, 20
+local function heads_of(key, most)
+  local heads, reach = {}, most
+  for _ = 1, STALE_PASSES do
+    local rows, gone = redis.call('ZRANGE', key, 0, reach - 1, 'WITHSCORES'), {}
+    heads = {}
+    for i = 1, #rows, 2 do
+      if tonumber(redis.call('ZSCORE', QUEUE, rows[i]) or 0) < HIDDEN then
+        gone[#gone + 1] = rows[i]
+      elseif #heads < 2 * most then
+        heads[#heads + 1], heads[#heads + 2] = rows[i], rows[i + 1]
+      end
+    end
+    if #gone > 0 then
+      redis.call('ZREM', key, unpack(gone))
+    end
+    if #gone == 0 or #heads == 2 * most then
+      break
+    end
+    reach = math.max(most, STALE_AT_A_TIME)
+  end
+  return heads
+end
+
+-- {score, id, algorithm} of those whose limit has opened, at most `most` of each algorithm.
 local function unparkable(most)
   local found = {}
   for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
     local key, left = PARKED_OF .. algorithm, math.min(room(algorithm), most)
-    local heads = left > 0 and redis.call('ZRANGE', key, 0, left - 1, 'WITHSCORES') or {}
+    local heads = left > 0 and heads_of(key, left) or {}
     for i = 1, #heads, 2 do
-      if redis.call('ZSCORE', QUEUE, heads[i]) then
-        found[#found + 1] = {tonumber(heads[i + 1]), heads[i], algorithm}
-      else
-        redis.call('ZREM', key, heads[i])
-      end
+      found[#found + 1] = {tonumber(heads[i + 1]), heads[i], algorithm}
     end
     if redis.call('EXISTS', key) == 0 then
       redis.call('SREM', PARKED, algorithm)
