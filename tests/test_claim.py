@@ -466,3 +466,22 @@ async def test_no_worker_is_emptied_for_a_job_that_was_cancelled(store: Store, h
     (second,) = await submitted(store, 1)
     assert await ids(busy, 1) == [second]
     await done(busy, first, second)
+
+
+async def test_a_clock_that_was_set_back_hides_no_job_and_hurries_none(store: Store, hand: Any) -> None:
+    """As if an earlier claim had seen a clock that was an hour ahead."""
+    first, second = await submitted(store, 2)
+    ahead = await clock(store) + 3_600_000
+    (later,) = await submitted(store, 1, due_ms=int(ahead) + 60_000)
+    await store.redis.zadd(store.keys.queue, {first: ahead - 20, second: ahead - 10})
+    await store.redis.hset(store.keys.meter, "seen", ahead)
+    worker = hand()
+    assert await ids(worker, 5) == [first, second], "in their order, and at once"
+    for job_id in (first, second):
+        await store.redis.hset(RECORD + job_id, "score", ahead)
+    worker.leases.reap(worker.incarnation, "0 10000")
+    again = hand()
+    assert set(await ids(again, 5)) == {first, second}, "one that was taken back waits for the clock"
+    await done(again, first, second)
+    assert await store.redis.zscore(store.keys.queue, later) == int(ahead) + 60_000
+    await store.cancel(later, keep_ms=KEEP_MS)

@@ -33,15 +33,15 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: cap
 -- part: log
 -- part: meter
--- part: onward
+-- part: setback
 -- part: counts
 -- part: suspect
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
 end
-local now, wall = clock(ARGV[8])
-local exact = onward(wall)
+local now, exact = clock(ARGV[8])
+mind_setback(exact)
 
 local function to_cancel(id)
   return redis.call('ZSCORE', ABORT, id)
@@ -289,6 +289,6 @@ end
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
 local head_in = head[2] and math.max(0, head[2] - exact)
 weigh(not drained and asked > #grants and head_in == 0 and (left_to_others or #grants >= spare))
-local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - wall) or math.huge,
+local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
   #grants < free and head_in or math.huge, left_to_others and head_in == 0 and LEFT_MS or math.huge)
 return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

@@ -53,7 +53,8 @@ local function wait_again(id, token, outcome, algorithm, delay, attempt)
     if outcome == 'died' then
       redis.call('HINCRBY', record, 'deaths', 1)
     end
-    back[#back + 1], back[#back + 2] = redis.call('HGET', record, 'score') or now, id
+    -- not after now: the clock may have been set back since
+    back[#back + 1], back[#back + 2] = math.min(tonumber(redis.call('HGET', record, 'score')) or now, exact), id
   end
 end
 
@@ -102,7 +103,7 @@ for i, id in ipairs(ids) do
       of_algorithm[algorithm] = of_algorithm[algorithm] or {}
       table.insert(of_algorithm[algorithm], id)
     end
-    if ARGV[at + 10] == '1' and admitted[i] then
+    if ARGV[at + 10] == '1' and admitted[i] and tonumber(admitted[i]) <= exact then
       local held_ms = math.max(0, exact - admitted[i])
       all_times[#all_times + 1] = held_ms
       times[algorithm] = times[algorithm] or {}

@@ -23,11 +23,12 @@ local died = ARGV[2] ~= ''
 if died and redis.call('HGET', LEASES, ARGV[1]) ~= ARGV[2] then
   return {'moved'}
 end
-local held, now, released = redis.call('HGETALL', HELD), clock(), {}
+local now, exact = clock()
+local held, released = redis.call('HGETALL', HELD), {}
 for i = 1, #held, 2 do
   local id = held[i]
   give_up_slot(id, held[i + 1])
-  wait_again(id, died and 'died' or 'release', now)
+  wait_again(id, died and 'died' or 'release', now, exact)
   if died then
     local deaths = tonumber(redis.call('HGET', RECORD .. id, 'deaths') or 0) or 0
     redis.call('HSET', RECORD .. id, 'deaths', deaths + 1)
@@ -41,7 +42,8 @@ if #released > 0 then
 end
 local reserved = redis.call('HGET', WORKER, 'reserved')
 if reserved and waits_to_run_alone(reserved) then
-  redis.call('ZADD', QUEUE, redis.call('HGET', RECORD .. reserved, 'score') or now, reserved)
+  local score = tonumber(redis.call('HGET', RECORD .. reserved, 'score') or exact) or exact
+  redis.call('ZADD', QUEUE, math.min(score, exact), reserved)
 end
 for _, name in ipairs(redis.call('SMEMBERS', SERVES)) do
   if redis.call('HINCRBY', SERVED, name, -1) <= 0 then

@@ -21,7 +21,7 @@ if not lease then
 end
 local sequence, length = string.match(lease, '^(%d+) (%d+)$')
 redis.call('HSET', LEASES, ARGV[1], string.format('%d %s', sequence + 1, length))
-local now = clock()
+local now, exact = clock()
 redis.call('HSET', WORKER, 'seen', now)  -- for people: no clock decides who lives
 
 local listed = {}
@@ -40,7 +40,7 @@ for i = 1, #held, 2 do
     if missed_before[token] then
       redis.call('HDEL', HELD, id)
       give_up_slot(id, held[i + 1])
-      wait_again(id, 'release', now)
+      wait_again(id, 'release', now, exact)
       released[#released + 1] = id
     else
       missed[#missed + 1] = token

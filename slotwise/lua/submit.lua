@@ -14,8 +14,8 @@ local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
 -- part: cap
 -- part: counts
--- part: onward
-local now, wall = clock(ARGV[1])
+-- part: setback
+local now, exact = clock(ARGV[1])
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
@@ -37,7 +37,7 @@ if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
   return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
 end
 
-local exact = #fresh > 0 and onward(wall) or wall
+note_time(exact)
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
@@ -50,7 +50,7 @@ for i, at in ipairs(fresh) do
       count('created:' .. ARGV[field + 1])
     end
   end
-  redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or wall, 'score', score,
+  redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
   redis.call('ZADD', QUEUE, score, id)

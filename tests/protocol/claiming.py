@@ -38,7 +38,7 @@ class Claiming:
         self, ref: Reference, name: str, number: int, asked: int, prefix: str, any_abort: bool, exact: float
     ) -> None:
         self.ref, self.name, self.number, self.asked, self.prefix = ref, name, number, asked, prefix
-        self.any_abort, self.exact, self.wall, self.now = any_abort, exact, exact, math.floor(exact)
+        self.any_abort, self.exact, self.now = any_abort, exact, math.floor(exact)
         self.cap, self.reverts_in = ref.cap(self.now)
         self.opens_at = math.inf  # when the first limit that was met opens by time alone
         self.grants: list[Granted] = []
@@ -50,7 +50,7 @@ class Claiming:
         if worker is None:
             return None
         self.worker: Worker = worker
-        self.exact = ref.onward(self.wall)
+        ref.mind_setback(self.exact)
         cancels: set[str] = set()
         if look:
             ref.abort = {id: at for id, at in ref.abort.items() if at > self.now - WEEK}
@@ -105,7 +105,7 @@ class Claiming:
         self._weigh(wants_more and (left_to_others or full))
         next_in = min(
             self.reverts_in,
-            max(0.0, self.opens_at - self.wall),
+            max(0.0, self.opens_at - self.exact),
             head_in if len(self.grants) < self.free else math.inf,
             LEFT if left_to_others and head_in == 0 else math.inf,
         )
@@ -139,7 +139,7 @@ class Claiming:
         if algorithm in ref.rates:
             most, window = ref.rates[algorithm]
             starts = ref.starts[algorithm]
-            ref.starts[algorithm] = {t: at for t, at in starts.items() if self.wall - window < at <= self.wall}
+            ref.starts[algorithm] = {t: at for t, at in starts.items() if self.exact - window < at <= self.exact}
             room = min(room, most - len(ref.starts[algorithm]))
             if len(ref.starts[algorithm]) >= most:
                 self.opens_at = min(self.opens_at, min(ref.starts[algorithm].values()) + window)
@@ -206,7 +206,7 @@ class Claiming:
         ref.unpark(id)
         self.worker.held[id] = Held(token, algorithm, self.exact)
         if algorithm in ref.rates:
-            ref.starts[algorithm][token] = self.wall
+            ref.starts[algorithm][token] = self.exact
         self.grants.append(self._grant(id, token, record, cancelled))
 
     def _grant(self, id: str, token: str, record: Record, cancelled: bool) -> Granted:

@@ -382,24 +382,24 @@ class Protocol(RuleBasedStateMachine):
         tokens = [held.token for held in worker.held.values()] if worker else []
         tokens = {"none": [], "first": tokens[:1], "foreign": [*tokens, "1-foreign-0"]}.get(lists, tokens)
         acknowledged = len(self.claims[name]) - late
-        now = int(self._tick())
+        exact = self._tick()
         renewed = self.driver.leases.renew(name, acknowledged, tokens)
         said = "gone" if renewed.gone else set(renewed.lost)
-        self._compare(said, self.ref.renew(name, acknowledged, tokens, now))
+        self._compare(said, self.ref.renew(name, acknowledged, tokens, exact))
 
     @precondition(lambda self: self.ref.workers)
     @rule(nth=NTH, how=st.sampled_from(["died", "died", "leaves", "moved"]))
     def reap(self, nth: int, how: str) -> None:
         names = list(self.ref.workers)
         name = names[nth % len(names)]
-        now, sequence = int(self._tick()), self.ref.workers[name].sequence
+        exact, sequence = self._tick(), self.ref.workers[name].sequence
         if how == "leaves":
             self.driver.leases.leave(name)
-            self.ref.reap(name, None, now)
+            self.ref.reap(name, None, exact)
             return self._compare(None, None)
         seen = sequence + (how == "moved")
         said = self.driver.leases.reap(name, f"{seen} 10000")
-        return self._compare("moved" if said is None else said, self.ref.reap(name, seen, now))
+        return self._compare("moved" if said is None else said, self.ref.reap(name, seen, exact))
 
     @rule()
     def expire(self) -> None:

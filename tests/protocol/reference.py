@@ -15,7 +15,7 @@ from typing import Any
 
 HIDDEN = 9e15  # the score in the queue of what is out of sight: it runs, or stands aside
 DEATHS = 3
-PATIENCE, HUNGER, LEFT, WEEK = 2000, 1000, 20, 604_800_000
+PATIENCE, HUNGER, LEFT, WEEK, SLEWED = 2000, 1000, 20, 604_800_000, 1000
 TERMINAL = {"completed", "failed", "cancelled"}
 
 
@@ -120,9 +120,15 @@ class Reference:
             return count, math.inf if until is None else until - now
         return 10 if self.configured is None else self.configured, math.inf
 
-    def onward(self, exact: float) -> float:
-        self.seen = max(self.seen, exact)
-        return self.seen
+    def mind_setback(self, wall: float) -> None:
+        """What was due by the clock before it was set back is due now, in its order."""
+        if wall >= self.seen - SLEWED:
+            self.seen = max(self.seen, wall)
+            return
+        hidden = sorted((score, id) for id, score in self.queue.items() if wall < score <= self.seen)
+        for place, (_, id) in enumerate(hidden, 1):
+            self.queue[id] = wall - (len(hidden) - place) / 1000
+        self.seen = wall
 
     def waits_to_run_alone(self, id: str) -> bool:
         record = self.records.get(id)
@@ -145,10 +151,10 @@ class Reference:
             )
         if fresh and len(self.queue) - len(self.running()) + len(fresh) > most:
             return "full"
-        wall, exact = exact, self.onward(exact) if fresh else exact
+        self.seen = max(self.seen, exact)
         for i, job in enumerate(fresh, 1):
             later = job.due is not None and job.due > now
-            due = job.due if later else wall
+            due = job.due if later else exact
             score = due if later else exact - (len(fresh) - i) / 1000 - job.head_start
             record = Record(due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint)
             record.reason = "scheduled" if later else "queued"
@@ -273,7 +279,7 @@ class Reference:
             record.attempt = self.retries[id] = of["attempt"]
             self.queue[id] = record.score
         else:
-            self._wait_again(id, died=outcome == "died")
+            self._wait_again(id, exact, died=outcome == "died")
         return "ok"
 
     def _mark(self, id: str, mark: str | None) -> None:
@@ -281,15 +287,15 @@ class Reference:
         if mark:
             self.marks[id] = mark
 
-    def _wait_again(self, id: str, *, died: bool) -> None:
+    def _wait_again(self, id: str, exact: float, *, died: bool) -> None:
         """Back in its old place; the attempt does not count."""
         record = self.records[id]
         record.state, record.reason, record.attempt = "pending", "queued", record.attempt - 1
         record.deaths += died
         self._mark(id, self.marks.get(id) if self.marks.get(id) == "done" else None)
-        self.queue[id] = record.score or 0
+        self.queue[id] = min(record.score or 0, exact)
 
-    def renew(self, name: str, acknowledged: int, listed: Sequence[str], now: int) -> str | set[str]:
+    def renew(self, name: str, acknowledged: int, listed: Sequence[str], exact: float) -> str | set[str]:
         worker = self.workers.get(name)
         if worker is None:
             return "gone"
@@ -300,11 +306,11 @@ class Reference:
         worker.missed = absent - released
         for token in released:
             del worker.held[owned[token]]
-            self._wait_again(owned[token], died=False)
-        self.note("release", [owned[token] for token in released], now)
+            self._wait_again(owned[token], exact, died=False)
+        self.note("release", [owned[token] for token in released], math.floor(exact))
         return set(listed) - set(owned)
 
-    def reap(self, name: str, seen: int | None, now: int) -> str | int:
+    def reap(self, name: str, seen: int | None, exact: float) -> str | int:
         """`seen`: the lease's sequence as an observer saw it stand still; None: the worker leaves."""
         worker = self.workers.get(name)
         if seen is not None and (worker is None or worker.sequence != seen):
@@ -313,10 +319,10 @@ class Reference:
             return 0
         del self.workers[name]
         for id in worker.held:
-            self._wait_again(id, died=seen is not None)
-        self.note("leave" if seen is None else "reap", list(worker.held), now)
+            self._wait_again(id, exact, died=seen is not None)
+        self.note("leave" if seen is None else "reap", list(worker.held), math.floor(exact))
         if worker.reserved and self.waits_to_run_alone(worker.reserved):
-            self.queue[worker.reserved] = self.records[worker.reserved].score or 0
+            self.queue[worker.reserved] = min(self.records[worker.reserved].score or 0, exact)
         self.loads.pop(name, None)
         self.hungry.pop(name, None)
         return len(worker.held)

@@ -1,7 +1,7 @@
 -- room: how many more jobs of an algorithm this worker may start now, by the algorithm's own cap and rate; none where
 -- others serve it and this worker does not.
 --
--- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, wall. `opens_at` is when the first of the
+-- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
 -- limits that were met opens by time alone.
 local has_limits, rooms, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, nil
 local rates = {}  -- of an algorithm that has one: window, starts left in it, told
@@ -13,8 +13,8 @@ end
 -- At most `count` starts in any window of that length: none is forgotten before it is out of every window.
 local function room_by_rate(algorithm, rate)
   local starts, count, window = STARTS_OF .. algorithm, string.match(rate, '^(%d+) (%d+)$')
-  redis.call('ZREMRANGEBYSCORE', starts, '-inf', wall - window)
-  redis.call('ZREMRANGEBYSCORE', starts, '(' .. wall, '+inf')  -- of before the clock was set back
+  redis.call('ZREMRANGEBYSCORE', starts, '-inf', exact - window)
+  redis.call('ZREMRANGEBYSCORE', starts, '(' .. exact, '+inf')  -- of before the clock was set back
   local left = count - redis.call('ZCARD', starts)
   rates[algorithm] = {window = window, left = left}
   return left
@@ -69,7 +69,7 @@ local function take_room(algorithm, id, token)
   local rate = rates[algorithm]
   if rate then
     rate.left = rate.left - 1
-    redis.call('ZADD', STARTS_OF .. algorithm, wall, token)
+    redis.call('ZADD', STARTS_OF .. algorithm, exact, token)
     redis.call('PEXPIRE', STARTS_OF .. algorithm, rate.window)
   end
 end

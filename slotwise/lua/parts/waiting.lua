@@ -10,7 +10,7 @@ local function give_up_slot(id, held)
   end
 end
 
-local function wait_again(id, outcome, now)
+local function wait_again(id, outcome, now, exact)
   local score = redis.pcall('HGET', RECORD .. id, 'score')
   if type(score) == 'table' then  -- an error: no hash, so no record of ours
     redis.call('DEL', RECORD .. id)
@@ -19,6 +19,6 @@ local function wait_again(id, outcome, now)
   local attempt = tonumber(redis.call('HGET', RECORD .. id, 'attempt') or 1) or 1
   redis.call('HSET', RECORD .. id, 'attempt', attempt - 1, 'state', 'pending', 'reason', 'queued', 'ready', now,
     'score', tonumber(score) or now)
-  redis.call('ZADD', QUEUE, tonumber(score) or now, id)
+  redis.call('ZADD', QUEUE, math.min(tonumber(score) or exact, exact), id)  -- the clock may have been set back since
   remember_attempt(id, outcome, now)
 end
