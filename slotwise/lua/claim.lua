@@ -290,5 +290,5 @@ local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCOR
 local head_in = head[2] and math.max(0, head[2] - exact)
 weigh(not drained and asked > #grants and head_in == 0 and (left_to_others or #grants >= spare))
 local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
-  #grants < free and head_in or math.huge, left_to_others and head_in == 0 and LEFT_MS or math.huge)
+  #grants < free and head_in or math.huge, left_to_others and LEFT_MS or math.huge)
 return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

@@ -106,6 +106,9 @@ for i, id in ipairs(ids) do
     if ARGV[at + 10] == '1' and admitted[i] and tonumber(admitted[i]) <= exact then
       local held_ms = math.max(0, exact - admitted[i])
       all_times[#all_times + 1] = held_ms
+      if outcome ~= 'retry' then
+        observe('ran', held_ms, algorithm)
+      end
       times[algorithm] = times[algorithm] or {}
       table.insert(times[algorithm], held_ms)
     end
@@ -122,7 +125,6 @@ for i, id in ipairs(ids) do
       wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9])
     else
       count('completed:' .. outcome .. ':' .. algorithm)
-      observe('ran', math.max(0, exact - (admitted[i] or exact)), algorithm)
       close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     end
     replies[i] = 'ok'

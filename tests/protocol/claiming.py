@@ -7,18 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.protocol.reference import (
-    DEATHS,
-    HIDDEN,
-    HUNGER,
-    LEFT,
-    PATIENCE,
-    WEEK,
-    Held,
-    Record,
-    Reference,
-    Worker,
-)
+from tests.protocol.reference import Reference
+from tests.protocol.rows import DEATHS, HIDDEN, HUNGER, LEFT, PATIENCE, WEEK, Held, Record, Worker
 
 Granted = tuple[str, str, int, float, str, str]  # id, token, attempt, score, notice, payload
 
@@ -107,7 +97,7 @@ class Claiming:
             self.reverts_in,
             max(0.0, self.opens_at - self.exact),
             head_in if len(self.grants) < self.free else math.inf,
-            LEFT if left_to_others and head_in == 0 else math.inf,
+            LEFT if left_to_others else math.inf,
         )
         return next_in if next_in < math.inf else None
 
@@ -117,7 +107,8 @@ class Claiming:
         rows = [(score, id) for id, score in self.ref.queue.items() if score <= self.exact]
         for algorithm in self.ref.listed | {name for name, jobs in self.ref.parked.items() if jobs}:
             if self._room(algorithm) > 0:
-                rows += [(score, id) for id, score in self.ref.parked[algorithm].items()]
+                aside = self.ref.parked[algorithm].items()
+                rows += [(score, id) for id, score in aside if self.ref.queue.get(id) == HIDDEN]
         return min(rows, default=None)
 
     def _served_by_others_only(self, algorithm: str) -> bool:

@@ -20,7 +20,8 @@ from slotwise.record import submit_args
 from tests.protocol import picture, steering
 from tests.protocol.claiming import Answer, Claiming
 from tests.protocol.driver import Driver
-from tests.protocol.reference import HIDDEN, TERMINAL, Job, Reference
+from tests.protocol.reference import Reference
+from tests.protocol.rows import HIDDEN, TERMINAL, Job
 
 BEGINNING: Final = 1_700_000_000_000
 HEAD_START: Final = 60_000  # all times of an example differ modulo this: no two scores are ever equal
@@ -63,8 +64,8 @@ class Protocol(RuleBasedStateMachine):
         self.retried: list[list[Any]] = []
         self.with_stock_worker: set[str] = set()
         self.before: picture.Picture = {}
-        for name in self.incarnations:
-            self._enlist(name, [])
+        for name, serves in zip(self.incarnations, ["ABC", "AB", ""], strict=True):
+            self._enlist(name, list(serves))
 
     # The test's time, and what is compared.
 
@@ -427,7 +428,9 @@ class Protocol(RuleBasedStateMachine):
         now = int(self._tick())
         self._compare(self.driver.leases.revert(), steering.revert(self.ref, now))
 
-    @rule(algorithm=ALGORITHMS, cap=COUNTS, rate=st.sampled_from([None, None, 1, 2]))
+    @rule(
+        algorithm=ALGORITHMS, cap=st.sampled_from([None, None, None, 0, 1, 2]), rate=st.sampled_from([None, 1, 2])
+    )
     def publish(self, algorithm: str, cap: int | None, rate: int | None) -> None:
         row = [algorithm, "{}", "" if cap is None else cap, f"{rate} {WINDOW}" if rate else ""]
         now = int(self._tick())

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, Keys
 from tests.protocol.driver import Dump, log_entry
-from tests.protocol.reference import Reference, Worker
+from tests.protocol.reference import Reference
+from tests.protocol.rows import Worker
 
 KEYS: Final = Keys()
 TOLD: Final = {"reason", "by", "at"}  # of an override, for people

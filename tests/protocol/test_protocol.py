@@ -59,7 +59,7 @@ def test_briefly(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_at_length(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
-    said = walk(driver, 20_000, 1_000)
+    said = walk(driver, 20_000, 1_000, shrink=False)
     with capsys.disabled():
         print(f"\n{said}")
 

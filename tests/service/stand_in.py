@@ -58,6 +58,7 @@ class StandInWorker:
             error=b"" if error is None else wire.encode(error),
             envelope=wire.encode(call | end | {"id": grant.id}),
             keep_ms=60_000,
+            own_end=True,
         )
 
     def leave(self) -> None:

@@ -21,8 +21,8 @@ local function leave_parking(id, algorithm)
   end
 end
 
--- The first `most` of a parked set that still stand aside: {id, score, …}. The others have ended, and their ids may be
--- other jobs' by now: they go, as many as stand before these.
+-- The first `most` of a parked set that still stand aside: {id, score, …}. Who has ended goes; who is in sight in the
+-- queue (aborted by a stock client, or another job of that id) is met there.
 local STALE_AT_A_TIME, STALE_PASSES = 100, 20
 local function heads_of(key, most)
   local heads, reach = {}, most
@@ -30,19 +30,20 @@ local function heads_of(key, most)
     local rows, gone = redis.call('ZRANGE', key, 0, reach - 1, 'WITHSCORES'), {}
     heads = {}
     for i = 1, #rows, 2 do
-      if tonumber(redis.call('ZSCORE', QUEUE, rows[i]) or 0) < HIDDEN then
+      local score = redis.call('ZSCORE', QUEUE, rows[i])
+      if not score then
         gone[#gone + 1] = rows[i]
-      elseif #heads < 2 * most then
+      elseif tonumber(score) >= HIDDEN and #heads < 2 * most then
         heads[#heads + 1], heads[#heads + 2] = rows[i], rows[i + 1]
       end
     end
     if #gone > 0 then
       redis.call('ZREM', key, unpack(gone))
     end
-    if #gone == 0 or #heads == 2 * most then
+    if #heads == 2 * most or #rows < 2 * reach or (#gone == 0 and reach > most) then
       break
     end
-    reach = math.max(most, STALE_AT_A_TIME)
+    reach = most + STALE_AT_A_TIME
   end
   return heads
 end
