@@ -35,7 +35,7 @@ logger = logging.getLogger("arq.worker")
 
 NET_SECONDS: Final = 0.5  # the slow poll below the wakes, as often as arq polls
 WIND_UP_SECONDS: Final = 10.0  # for telling the store the last results at the end
-LAST_WORDS_SECONDS: Final = 2.0  # for what is still said when the lease is given up
+LAST_WORDS_SECONDS: Final = 2.0  # for what is said of a server at the start, and of a worker at its end
 GATHER_TURNS: Final = 3  # of the event loop, before an exchange leaves
 FIRST_CAP: Final = 10  # slots asked for before the live cap was ever heard
 
@@ -85,8 +85,9 @@ class Worker(arq.worker.Worker):
         if await self._ready_at_last() is None:
             return
         logger.info("Starting worker for %d functions: %s", len(self.functions), ", ".join(self.functions))
-        with suppress(RedisError, OSError):
-            await log_redis_info(self.pool, logger.info)
+        with suppress(RedisError, OSError):  # and a link that has gone silent since
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await log_redis_info(self.pool, logger.info)
         if self.on_startup:
             await self.on_startup(self.ctx)
         self._working = True

@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
@@ -28,6 +28,8 @@ from worker.wake import Wake
 
 if TYPE_CHECKING:
     from worker.loop import Worker
+
+SILENCE_SECONDS: Final = 10.0  # of a link, after which another is tried
 
 
 class Station:
@@ -94,9 +96,10 @@ class Station:
     async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
         """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
         by, settings = f"worker {self.name}", self._worker.settings
-        await self.store.publish([algorithm.describe() for algorithm in self._algorithms], by=by)
-        if settings.told("max_concurrent_jobs"):
-            await self.store.configure(settings.max_concurrent_jobs, by=by, restore=restore)
+        async with asyncio.timeout(SILENCE_SECONDS):  # on a link that may have gone silent
+            await self.store.publish([algorithm.describe() for algorithm in self._algorithms], by=by)
+            if settings.told("max_concurrent_jobs"):
+                await self.store.configure(settings.max_concurrent_jobs, by=by, restore=restore)
         row = {
             "name": self.name,
             "host": socket.gethostname(),
