@@ -59,6 +59,7 @@ def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
 def _algorithm(algorithm: AlgorithmSlots) -> dict[str, Any]:
     return {
         "running": algorithm.running,
+        "pending": algorithm.pending,
         "max_concurrent": algorithm.max_concurrent,
         "declared": algorithm.declared,
         "override": override_object(algorithm.override),

@@ -78,6 +78,8 @@ class Claims:
             keys.running_of,
             keys.parked_of,
             keys.starts_of,
+            keys.pending_of,
+            keys.hungry_of,
             *PER_JOB,
         ], [
             claim.incarnation,
@@ -103,7 +105,10 @@ class Claims:
             keys.meter,
             keys.pace,
             keys.counts,
+            keys.served,
+            keys.catalogue,
             keys.running_of,
+            keys.pending_of,
             *PER_JOB,
         ], ["", self._keys.ended, *(arg for finish in finishes for arg in finish.args())]
 

@@ -4,9 +4,10 @@ arq's own keys mean here what they mean in arq. Ours live under `slotwise:`; tho
 fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
-    the queue · the payload and record of a job that has not ended · running · promote · unstarted · suspects ·
-    leases, worker:*, held:* (a row a live worker) · cap · audit, log (bounded) · meter · drained (a
-    worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last week)
+    the queue · the payload and record of a job that has not ended · running, pending:* · promote · unstarted ·
+    suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log (bounded) · meter ·
+    drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last
+    week)
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ class Keys:
         return self.prefix + "parked"
 
     @cached_property
+    def pending_of(self) -> str:
+        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none)."""
+        return self.prefix + "pending:"
+
+    @cached_property
     def running_of(self) -> str:
         """prefix; zset id -> ms of admission: the slots that an algorithm's jobs take."""
         return self.prefix + "running:"
@@ -107,6 +113,11 @@ class Keys:
         return self.prefix + "hungry"
 
     @cached_property
+    def hungry_of(self) -> str:
+        """prefix; as `hungry`, of the workers that an algorithm's own cap keeps out; TTL."""
+        return self.prefix + "hungry:"
+
+    @cached_property
     def drained(self) -> str:
         """zset process -> ms: the worker processes that take no more jobs. Workers listen to it."""
         return self.prefix + "drained"
@@ -123,7 +134,7 @@ class Keys:
 
     @cached_property
     def pace(self) -> str:
-        """hash: `n:`, `mean:`, `square:` of each algorithm and of all ('*'): ms for which jobs hold slots."""
+        """hash: `n`, `mean`, `square` of all, and `n:…` of each algorithm: ms for which jobs hold slots."""
         return self.prefix + "pace"
 
     @cached_property

@@ -61,7 +61,8 @@ class LeaseStore:
         keys = self._keys
         args = [incarnation, length_ms, len(serves), *serves, *(part for pair in row.items() for part in pair)]
         own = [keys.worker(incarnation), keys.serves(incarnation)]
-        scripts.ENLIST.run_blocking(self._redis, [keys.leases, *own, keys.served, keys.drained], args)
+        fleet = [keys.served, keys.drained, keys.cap, keys.meter, keys.running, keys.workers]
+        scripts.ENLIST.run_blocking(self._redis, [keys.leases, *own, *fleet], args)
 
     def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
         """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
@@ -80,7 +81,7 @@ class LeaseStore:
 
     def reap(self, incarnation: str, seen: str) -> int | None:
         """Take the slots of a dead worker back: how many; None when its lease has moved since it was `seen`."""
-        reply = scripts.REAP.run_blocking(self._redis, self._lease_keys(incarnation), [incarnation, seen])
+        reply = scripts.REAP.run_blocking(self._redis, self._reap_keys(incarnation), [incarnation, seen])
         return int(reply[1]) if reply[0] == b"ok" else None
 
     def expire(self, keep_ms: int) -> int:
@@ -88,10 +89,11 @@ class LeaseStore:
         keys = self._keys
         error = JobError("expired", "the job had not started when its time to do so (expires_in) was over")
         waiting = [keys.queue, keys.promote, keys.unstarted, ABORT]
+        counted = [keys.counts, keys.parked, keys.served, keys.catalogue]
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [*waiting, keys.counts, keys.parked, keys.parked_of, *PER_JOB],
+                [*waiting, *counted, keys.parked_of, keys.pending_of, *PER_JOB],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )
@@ -105,7 +107,7 @@ class LeaseStore:
 
     def leave(self, incarnation: str) -> None:
         """End a lease of one's own; what it still holds waits again."""
-        scripts.REAP.run_blocking(self._redis, self._lease_keys(incarnation), [incarnation, ""])
+        scripts.REAP.run_blocking(self._redis, self._reap_keys(incarnation), [incarnation, ""])
 
     def _lease_keys(self, incarnation: str) -> list[str]:
         keys = self._keys
@@ -121,11 +123,13 @@ class LeaseStore:
             keys.counts,
             keys.running_of,
             *PER_JOB,
-            keys.serves(incarnation),
-            keys.served,
-            keys.hungry,
-            keys.loads,
+            keys.pending_of,
         ]
+
+    def _reap_keys(self, incarnation: str) -> list[str]:
+        keys = self._keys
+        own = [keys.serves(incarnation), keys.served, keys.hungry, keys.loads, keys.workers]
+        return [*self._lease_keys(incarnation), *own]
 
 
 class Watch:

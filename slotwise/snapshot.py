@@ -85,10 +85,11 @@ class AlgorithmSlots:
     rate: str | None  # "starts window_ms"
     override: Override | None
     hold_ms: float | None  # for which its jobs hold a slot, of late
+    pending: int  # jobs that wait, those with a time of their own included
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
-        name, running, parked, cap, declared, rate, override, hold = reply
+        name, running, parked, cap, declared, rate, override, hold, pending = reply
         return cls(
             _text(name),
             int(running),
@@ -98,7 +99,13 @@ class AlgorithmSlots:
             _text(rate) or None,
             Override.of(override),
             float(hold) if hold else None,
+            int(pending),
         )
+
+    @property
+    def room(self) -> int:
+        """How many more jobs its own cap allows."""
+        return UNBOUNDED if self.max_concurrent is None else max(0, self.max_concurrent - self.running)
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,8 @@ class Snapshot:
     def effect(self, cap: int | None) -> Effect:
         """Of another cap for the fleet (None: no override)."""
         running, after = self.slots.running, self.configured if cap is None else cap
-        fills = max(0, min(after - running, self.within_reach, self._room()))
+        aside = sum(min(one.parked, one.room) for one in self.algorithms)
+        fills = max(0, min(after - running, self.within_reach + aside, self._room()))
         drains = max(0, running - after)
         seconds = _drain_seconds(running, drains, self.hold_ms)
         return Effect(self.slots.max_concurrent, after, fills, drains, seconds)

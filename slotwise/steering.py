@@ -67,7 +67,9 @@ class Steering:
         aside = [keys.parked, keys.suspects, keys.meter, keys.pace]
         prefixes = [keys.running_of, keys.parked_of, keys.workers, keys.held(""), keys.serves(""), RECORD]
         with reachable():
-            return Snapshot.of(await scripts.SNAPSHOT.run(self._redis, [*named, *aside, *prefixes], [""]))
+            return Snapshot.of(
+                await scripts.SNAPSHOT.run(self._redis, [*named, *aside, *prefixes, keys.pending_of], [""])
+            )
 
     async def resize(
         self, cap: int | None, *, by: str, algorithm: str = "", reason: str = "", ttl_ms: int | None = None
@@ -94,9 +96,8 @@ class Steering:
     async def _drain(self, worker: str, what: str) -> None:
         keys = self._keys
         with reachable():
-            found = await scripts.DRAIN.run(
-                self._redis, [keys.leases, keys.drained, keys.suspects, keys.workers], [worker, what, ""]
-            )
+            own = [keys.leases, keys.drained, keys.suspects, keys.workers, keys.cap, keys.meter, keys.running]
+            found = await scripts.DRAIN.run(self._redis, own, [worker, what, ""])
         if not found:
             raise unknown_worker(worker)
 

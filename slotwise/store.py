@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from slotwise import scripts, wire
 from slotwise.away import reachable
@@ -34,6 +35,7 @@ Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "
 
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
 HOLDERS: Final = 100  # ids that an explanation names at most
+NOTHING: Final[tuple[Any, ...]] = ({}, None, None, None, -2, None)  # what the parts of a job are without one
 LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
@@ -86,8 +88,9 @@ class Store:
         for job in jobs:
             args += submit_args(job)
         own = self.keys
+        kept = [own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace, own.counts, own.meter]
         keys = self._job_keys(
-            own.queue, own.running, own.promote, own.unstarted, own.cap, own.pace, own.counts, own.meter
+            *kept, own.limits, own.parked, own.served, own.catalogue, own.pending_of, own.parked_of
         )
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
@@ -123,7 +126,9 @@ class Store:
                 tr.zscore(self.keys.queue, job_id)
                 tr.pexpiretime(RECORD + job_id)
                 tr.zscore(ABORT, job_id)
-                record, payload, envelope, score, expires_ms, abort = await tr.execute()
+                parts = await tr.execute(raise_on_error=False)
+        # a key of another type, whoever put it there, is no part of the job
+        record, payload, envelope, score, expires_ms, abort = map(_or_nothing, parts, NOTHING)
         return read_job(job_id, record, payload, envelope, score, expires_ms, abort), envelope
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
@@ -131,7 +136,8 @@ class Store:
         error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
         own = self.keys
         waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
-        keys = self._job_keys(*waiting, own.counts, own.parked, own.parked_of)
+        counted = [own.counts, own.parked, own.served, own.catalogue]
+        keys = self._job_keys(*waiting, *counted, own.parked_of, own.pending_of)
         with reachable():
             reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
         outcome: Cancelled = reply.decode()
@@ -143,7 +149,8 @@ class Store:
         State after: `pending`, as returned. Raises: SlotwiseError `job-not-found`, `still-active`,
         `already-finished`, `not-kept`, `queue-full`.
         """
-        keys, token = [*self._ended_job_keys(), self.keys.cap, self.keys.pace], secrets.token_hex(16)
+        own = self.keys
+        keys, token = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of], secrets.token_hex(16)
         for _ in range(LOOKS):
             job, envelope = await self._read(job_id)
             if job is None:
@@ -224,6 +231,15 @@ class Store:
     def _ended_job_keys(self) -> list[str]:
         keys = self.keys
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
+
+
+def _or_nothing(part: Any, nothing: Any) -> Any:
+    """A reply; `nothing` where the key is of a type that is not ours. Raises: every other error that it is."""
+    if isinstance(part, ResponseError) and str(part).startswith("WRONGTYPE"):
+        return nothing
+    if isinstance(part, Exception):
+        raise part
+    return part
 
 
 def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:

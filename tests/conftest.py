@@ -109,7 +109,7 @@ def check_nothing_left(client: redis.Redis) -> None:
     allowed = {keys.prefix + name for name in LASTING} | {keys.queue, keys.promote, "arq:abort"}
     for raw in client.scan_iter(count=1000):
         name = raw.decode("utf-8", "replace")
-        parked = name.startswith(keys.parked_of)
+        parked = name.startswith((keys.parked_of, keys.pending_of))
         if parked and {member.decode() for member in client.zrange(raw, 0, -1)} <= waiting:
             continue
         if name in allowed or name.split(":", 2)[-1] in waiting or client.ttl(raw) != -1:

@@ -82,13 +82,69 @@ async def test_blocked_jobs_are_met_once(store: Store, hand: Any, blocked: int) 
 
 
 async def test_a_claim_that_only_parked_is_to_be_followed_at_once(store: Store, hand: Any) -> None:
-    await limit(store, declared_A="0")
     await submitted(store, 400, algorithm="A")
+    await limit(store, declared_A="0")
     worker = hand()
     claimed = await worker.claim(1)
     assert (claimed.grants, claimed.next_due_ms) == ((), 0.0)
     await store.redis.hdel(store.keys.limits, "declared:A")
     await drained_of_jobs(store, worker)
+
+
+async def test_a_crowd_of_a_limited_algorithm_stands_aside_from_the_start(store: Store, hand: Any) -> None:
+    """However many were submitted before anybody could run them, the first claim passes none of them."""
+    await limit(store, declared_A="2")
+    crowd = await submitted(store, 500, algorithm="A")
+    (other,) = await submitted(store, algorithm="B")
+    assert await store.redis.zcount(store.keys.queue, "-inf", 1e15) == 3
+    worker = hand()
+    assert await ids(worker, 10) == [*crowd[:2], other]
+    await done(worker, *crowd[:2], other)
+    await limit(store, declared_A="100")
+    assert await ids(worker, 10) == crowd[2:12], "in their order"
+    await done(worker, *crowd[2:12])
+    await drained_of_jobs(store, worker)
+
+
+async def test_an_algorithms_waiting_jobs_are_counted(store: Store, hand: Any) -> None:
+    jobs = await submitted(store, 3, algorithm="A")
+    worker = hand()
+    (grant,) = (await worker.claim(1)).grants
+    assert await waiting_of(store, "A") == jobs[1:]
+    await worker.finish(grant, "retry")
+    assert await waiting_of(store, "A") == jobs, "by when they came"
+    await store.cancel(jobs[1], keep_ms=KEEP_MS)
+    assert await waiting_of(store, "A") == [jobs[0], jobs[2]]
+    await store.cancel(jobs[0], keep_ms=KEEP_MS)
+    (grant,) = (await worker.claim(1)).grants
+    worker.leases.leave(worker.incarnation)
+    assert await waiting_of(store, "A") == [jobs[2]]
+    await store.cancel(jobs[2], keep_ms=KEEP_MS)
+
+
+async def waiting_of(store: Store, algorithm: str) -> list[str]:
+    return [member.decode() for member in await store.redis.zrange(store.keys.pending_of + algorithm, 0, -1)]
+
+
+async def test_shares_of_an_algorithms_own_cap_are_fair(store: Store, hand: Any) -> None:
+    """One worker holds all of the algorithm's slots; another, which its cap keeps out, gets its share."""
+    await store.configure(100, by="test")
+    await limit(store, declared_A="4")
+    first, second = hand(serves=["A"]), hand(serves=["A"])
+    await submitted(store, 40, algorithm="A")
+    held = list((await first.claim(10)).grants)
+    assert len(held) == 4
+    assert (await second.claim(10)).grants == ()
+    await first.finish(held.pop())
+    await first.finish(held.pop())
+    assert (await first.claim(10)).grants == (), "it has its share: 2 of 4"
+    theirs = (await second.claim(10)).grants
+    assert len(theirs) == 2
+    await first.finish(held.pop())
+    assert len((await first.claim(10)).grants) == 1, "nobody is hungry now"
+    for worker in (first, second):
+        worker.leases.leave(worker.incarnation)
+    await drained_of_jobs(store, hand())
 
 
 async def drained_of_jobs(store: Store, worker: Hand) -> None:
@@ -106,8 +162,7 @@ async def test_a_rate_is_exact_over_any_window(store: Store, hand: Any) -> None:
     async def one() -> bool:
         claimed = await worker.claim(1)
         for grant in claimed.grants:
-            seconds, micros = await store.redis.time()
-            starts.append(seconds * 1000 + micros / 1000)
+            starts.append(float(await store.redis.hget(RECORD + grant.id, "started")))
             await worker.finish(grant)
         assert claimed.grants or claimed.next_due_ms is not None, "nobody would look again"
         return len(starts) == len(jobs)
@@ -307,7 +362,24 @@ async def test_jobs_that_ended_while_they_stood_aside_hold_up_nobody(store: Stor
     await done(worker, first)
     assert await ids(worker, 5) == [last]
     await done(worker, last)
-    assert await store.redis.exists(store.keys.parked_of + "A") == 0
+    assert await store.redis.exists(store.keys.parked_of + "A", store.keys.pending_of + "A") == 0
+
+
+async def test_jobs_that_others_ended_count_as_waiting_no_more(store: Store, hand: Any) -> None:
+    await store.publish([{"name": "A"}])
+    strays = await submitted(store, 30, algorithm="A")
+    await store.redis.zrem(store.keys.queue, *strays)  # as a stock worker that ran them does
+    (waiting,) = await submitted(store, algorithm="A")
+    leases = hand().leases
+
+    async def forgotten() -> bool:
+        leases.expire(KEEP_MS)
+        return await waiting_of(store, "A") == [waiting]
+
+    await wait_for(forgotten, what="the strays are forgotten")
+    assert {await store.redis.ttl(RECORD + job_id) > 0 for job_id in strays} == {True}
+    await store.redis.delete(*(PAYLOAD + job_id for job_id in strays))
+    await store.cancel(waiting, keep_ms=KEEP_MS)
 
 
 async def test_an_id_used_anew_does_not_start_at_the_place_of_its_former_job(store: Store, hand: Any) -> None:

@@ -38,6 +38,12 @@ def test_a_window_of_which_nothing_is_kept() -> None:
     assert kept().utilisation(60, NOW) is None
 
 
+def test_a_window_that_is_longer_than_what_is_kept() -> None:
+    assert kept(used=1_000, offered=4_000, began=NOW - 1_000).utilisation(60, NOW) == pytest.approx(0.25)
+    after_a_gap = kept(used=30_000, offered=40_000, began=1, mark_at_98="998 10000 20000")
+    assert after_a_gap.utilisation(60, NOW) == pytest.approx(1.0)
+
+
 def test_a_cap_of_zero_offers_nothing() -> None:
     assert kept(cap=0, running=0).utilisation(60, NOW + 10 * MARK_MS) is None
 

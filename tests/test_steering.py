@@ -356,7 +356,7 @@ async def test_how_long_a_drain_takes_follows_from_how_long_jobs_run(
     await submitted(store, 4, algorithm="A")
     worker = hand(serves=["A"])
     await worker.claim(4)
-    await store.redis.hset(store.keys.pace, mapping={"n:*": 1, "mean:*": 6000, "mean:A": 3000})
+    await store.redis.hset(store.keys.pace, mapping={"n": 1, "mean": 6000, "mean:A": 3000})
     snapshot = await steering.snapshot()
     assert snapshot.effect(3).drains_in_seconds == pytest.approx(6 / 4)
     assert snapshot.effect(0).drains_in_seconds == pytest.approx(6 / 4 + 6 / 3 + 6 / 2 + 6)

@@ -593,6 +593,9 @@ async def test_entries_of_a_wrong_kind_stop_nobody(store: Store, hand: Any) -> N
         else:
             await store.redis.set(prefix + name, "no number")
     (good,) = await submitted(store)
+    for name in "abcd":
+        assert (job := await store.job(name)) is not None and job.state == State.PENDING
+        assert (await store.explain(name)) is not None
     worker = hand()
     grants = (await worker.claim(9)).grants
     assert {grant.id for grant in grants} == {"a", "b", "c", "d", good}

@@ -5,8 +5,8 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
---       21 prefixes of the sets of an algorithm: running, parked, starts  24.. record, payload, in-progress, retry,
---       result prefixes
+--       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
+--       in-progress, retry, result prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -22,7 +22,8 @@
 -- was lost) grants nothing new and returns what it granted, as far as it is still held. One that arrives after a
 -- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
-  CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
+  CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, PENDING_OF, HUNGRY_OF,
+  RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
@@ -35,6 +36,8 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: meter
 -- part: setback
 -- part: counts
+-- part: label
+-- part: pending
 -- part: suspect
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
@@ -48,38 +51,7 @@ local function to_cancel(id)
     and (ARGV[5] == 'any' or redis.call('HEXISTS', RECORD .. id, 'cancel_requested') == 1)
 end
 
--- A record's field; 0 for one that is missing, or no number, whoever wrote it.
-local function number_of(value)
-  return tonumber(value or 0) or 0
-end
-
--- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
-local function record_of(id, state)
-  local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready')
-  if r.err or (r[1] and r[1] ~= state) then
-    redis.call('DEL', RECORD .. id)
-    r = {}
-  end
-  return {state = r[1], attempt = number_of(r[2]), score = r[3], deaths = number_of(r[4]),
-    cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
-    memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11] and number_of(r[11]), started = r[12],
-    algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15]))}
-end
-
-local function grant(id, token, r, payload, cancelled)
-  local notice = ''
-  if not payload then
-    notice = 'expired'
-  elseif cancelled then
-    notice = 'abort'
-  elseif r.deaths >= DEATHS then
-    notice = 'lost'
-  end
-  return {id, token, r.attempt, r.score, notice, payload or '', r.timeout, r.max_attempts, r.keep_result,
-    r.memory_mb, r.cpu_seconds}
-end
-
+-- part: granting
 local grants, cancels = {}, {}
 if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
   redis.call('ZREMRANGEBYSCORE', ABORT, '-inf', now - ABORT_MS)  -- of jobs that had ended before
@@ -128,14 +100,20 @@ local function meant_for(id, r, asked_at, payload)
   return ARGV[5] == 'any' or r.cancel_requested
 end
 
+local opens_at = nil  -- when the first of the limits that were met opens by time alone
+local function opens(at)
+  opens_at = math.min(at, opens_at or at)
+end
+
 -- part: stock
+-- part: share_of
 -- part: room
 -- part: parking
-local function start(id, token, algorithm)
+local function start(id, token, algorithm, runs)
   tokens[#tokens + 1], tokens[#tokens + 2] = id, algorithm and token .. ' ' .. algorithm or token
   slots[#slots + 1], slots[#slots + 2] = exact, id
   marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
-  if algorithm then
+  if algorithm and runs then
     take_room(algorithm, id, token)
   end
 end
@@ -158,10 +136,8 @@ local function admit(id, score, payload, asked_at, alone)
     place(id, HIDDEN)
     return
   end
-  if cancelled then
-    algorithm = nil  -- no body will run
-  elseif algorithm and room(algorithm) <= 0 then
-    park(id, algorithm, r.score or score)
+  if algorithm and not cancelled and room(algorithm) <= 0 then
+    park(id, algorithm, r.score or score, not r.state)
     return
   end
   if r.expires then
@@ -182,10 +158,11 @@ local function admit(id, score, payload, asked_at, alone)
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
     unpack(stock and {'score', score, 'due', score} or {}))
   place(id, HIDDEN)
-  start(id, token, algorithm)
+  start(id, token, algorithm, not cancelled)
+  leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)
   count_wait(id, stock and tonumber(score) or r.ready)
   if stock then
-    count('created:' .. (algorithm or ''))
+    count('created:' .. label(algorithm))
   end
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
 end
@@ -200,6 +177,7 @@ local function write_down()
     redis.call('MSET', unpack(marks))
     write_rooms()
   end
+  write_pending()
   queue_scores, slots, tokens, marks = {}, {}, {}, {}
 end
 
@@ -222,7 +200,11 @@ local function admit_from(due, most, alone)
     elseif in_progress[n] == 'done' then  -- a cron job that ran already, enqueued late by another worker
       redis.call('ZREM', QUEUE, id)
       redis.call('DEL', PAYLOAD .. id)
+      leave_pending(left_parking[id] or algorithm_of(nil, payloads[n]) or '', id)
     elseif in_progress[n] then  -- a stock worker on the same queue has it
+      if left_parking[id] and redis.call('EXISTS', RECORD .. id) == 0 then
+        leave_pending(left_parking[id], id)
+      end
       place(id, now + math.max(1000, redis.call('PTTL', IN_PROGRESS .. id)))
     elseif #grants < most then
       admit(id, due[2 * n], payloads[n], asked_at[n], alone)
@@ -282,13 +264,18 @@ if #grants > 0 then
   end
   write_log(now, 'claim', ids, cap)
   measure(exact, cap)
-  redis.call('HINCRBY', METER, 'idle', math.floor(idle * 1000 + 0.5))
   write_counts()
 end
 
+write_pending()
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
 local head_in = head[2] and math.max(0, head[2] - exact)
-weigh(not drained and asked > #grants and head_in == 0 and (left_to_others or #grants >= spare))
+if #grants > 0 then
+  write_idle(head_in == 0)
+end
+local wants_more = not drained and asked > #grants
+weigh(wants_more and (left_to_others or #grants >= spare) and (head_in == 0 or can_unpark()))
+weigh_each(wants_more)
 local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
   #grants < free and head_in or math.huge, left_to_others and LEFT_MS or math.huge)
 return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

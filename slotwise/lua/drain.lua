@@ -1,17 +1,20 @@
 #!lua flags=allow-oom
 -- drain: let a worker finish what it has and take no more; or let it take jobs again.
 --
--- KEYS  1 leases  2 drained  3 suspects  4 prefix of the rows of workers
+-- KEYS  1 leases  2 drained  3 suspects  4 prefix of the rows of workers  5 cap  6 meter  7 running
 -- ARGV  1 name  2 'drain' or 'resume'  3 now ms ('' = TIME)
 -- returns  number of live incarnations of that name
 --
 -- after: the row of each carries `drained`, or does not. The process is in `drained` too, from which `enlist` marks
 -- a later incarnation of the same process, whether or not it ever heard of the drain; a process that is started anew
 -- is another one, and takes jobs. Workers listen to `drained`: a resumed one asks for jobs at once.
-local LEASES, DRAINED, SUSPECTS, ROW = unpack(KEYS)
+local LEASES, DRAINED, SUSPECTS, ROW, CAP, METER, RUNNING = unpack(KEYS)
 local FORGOTTEN_MS = 86400000  -- after which a process without a lease is no more
 -- part: clock
-local name, drain, now = ARGV[1], ARGV[2] == 'drain', clock(ARGV[3])
+-- part: cap
+-- part: meter
+-- part: muster
+local name, drain, now, exact = ARGV[1], ARGV[2] == 'drain', clock(ARGV[3])
 local found, alive = 0, {}
 for _, incarnation in ipairs(redis.call('HKEYS', LEASES)) do
   local row = ROW .. incarnation
@@ -40,4 +43,5 @@ for _, process in ipairs(redis.call('ZRANGEBYSCORE', DRAINED, '-inf', now - FORG
     redis.call('ZREM', DRAINED, process)
   end
 end
+measure(exact, (cap_in_force(CAP, now)), slots_of_workers())
 return found

@@ -9,23 +9,25 @@
 --          the fields of slotwise/explain.py's Facts
 --
 -- after: as before.
-local QUEUE, RUNNING, CAP, LIMITS, PARKED, SERVED, SUSPECTS, PACE, LEASES, RUNNING_OF, PARKED_OF, STARTS_OF, WORKERS,
+local QUEUE, RUNNING, CAP, LIMITS, PARKED, SERVED, SUSPECTS, PACE, LEASES, RUNNING_OF, PARKED_OF, STARTS_OF, ROW,
   RECORD, PAYLOAD = unpack(KEYS)
 local HIDDEN = 9000000000000000
 -- part: clock
 -- part: cap
 -- part: stock
+-- part: muster
 local id, now, exact = ARGV[1], clock(ARGV[2])
 local score = tonumber(redis.call('ZSCORE', QUEUE, id) or nil)
 if not score then
   return {'gone'}
 end
-local algorithm = algorithm_of(redis.call('HGET', RECORD .. id, 'algorithm'), redis.call('MGET', PAYLOAD .. id)[1])
+local recorded = redis.pcall('HMGET', RECORD .. id, 'algorithm', 'score')
+local algorithm = algorithm_of(recorded[1], redis.call('MGET', PAYLOAD .. id)[1])
 local known = algorithm and true
 algorithm = algorithm or ''
 local parked = redis.call('ZSCORE', PARKED_OF .. algorithm, id)
 local hidden = score >= HIDDEN
-score = tonumber(parked or redis.call('HGET', RECORD .. id, 'score') or score)
+score = tonumber(parked or recorded[2] or score)
 local before = '(' .. string.format('%.17g', score)
 
 local l = redis.call('HMGET', LIMITS, 'declared:' .. algorithm, 'override:' .. algorithm, 'until:' .. algorithm,
@@ -42,15 +44,7 @@ end
 -- those of other algorithms that stand aside start when their own limits open: they are not ahead in this line
 local ahead = redis.call('ZCOUNT', QUEUE, '-inf', score < exact and before or exact)
 local own_ahead = redis.call('ZCOUNT', PARKED_OF .. algorithm, '-inf', before)
-local slots = 0
-for _, incarnation in ipairs(redis.call('HKEYS', LEASES)) do
-  local own = redis.call('HMGET', WORKERS .. incarnation, 'slots', 'drained')
-  if not own[2] and slots then
-    slots = own[1] and tonumber(own[1]) and slots + own[1] or nil
-  end
-end
-local pace = redis.call('HMGET', PACE, 'n:' .. algorithm, 'mean:' .. algorithm, 'square:' .. algorithm, 'n:*', 'mean:*',
-  'square:*')
+local pace = redis.call('HMGET', PACE, 'n:' .. algorithm, 'mean:' .. algorithm, 'square:' .. algorithm, 'n', 'mean', 'square')
 local most = tonumber(ARGV[3]) - 1
 return {
   'now', tostring(exact), 'score', tostring(score), 'hidden', hidden and 1 or 0, 'parked', parked and 1 or 0,
@@ -58,7 +52,7 @@ return {
   'running', redis.call('ZCARD', RUNNING), 'served', known and tonumber(redis.call('HGET', SERVED, algorithm) or 0) or 1,
   'own_cap', own_cap or '', 'own_running', redis.call('ZCARD', RUNNING_OF .. algorithm), 'own_ahead', own_ahead,
   'rate_count', count or '', 'rate_window', window or '', 'rate_starts', starts, 'rate_opens', opens,
-  'slots', slots or '', 'own_n', pace[1] or 0, 'own_mean', pace[2] or 0, 'own_square', pace[3] or 0,
+  'slots', slots_of_workers(), 'own_n', pace[1] or 0, 'own_mean', pace[2] or 0, 'own_square', pace[3] or 0,
   'n', pace[4] or 0, 'mean', pace[5] or 0, 'square', pace[6] or 0,
   'holders', redis.call('ZRANGE', RUNNING, 0, most),
   'own_holders', redis.call('ZRANGE', RUNNING_OF .. algorithm, 0, most)}

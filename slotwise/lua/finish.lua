@@ -2,7 +2,8 @@
 -- finish: end attempts and give their slots back; each only if its token still owns the job.
 --
 -- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
---       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes
+--       10 served  11 catalogue  12 prefixes of the sets of an algorithm: running, pending  14.. record, payload,
+--       in-progress, retry, result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -14,7 +15,8 @@
 -- after: terminal: the job is out of the queue, its payload gone, result and record under a TTL.
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
-local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, RUNNING_OF, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, SERVED, CATALOGUE, RUNNING_OF, PENDING_OF, RECORD, PAYLOAD,
+  IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
 local EACH = 11  -- arguments an attempt
@@ -24,6 +26,8 @@ local EACH = 11  -- arguments an attempt
 -- part: meter
 -- part: pace
 -- part: counts
+-- part: label
+-- part: pending
 -- part: history
 local now, exact = clock(ARGV[1])
 
@@ -98,7 +102,7 @@ for i, id in ipairs(ids) do
   if owner[id] == token then
     owner[id] = nil
     released[#released + 1] = id
-    local algorithm = algorithms[id]
+    local algorithm, name = algorithms[id], label(algorithms[id])
     if algorithm ~= '' then
       of_algorithm[algorithm] = of_algorithm[algorithm] or {}
       table.insert(of_algorithm[algorithm], id)
@@ -107,10 +111,10 @@ for i, id in ipairs(ids) do
       local held_ms = math.max(0, exact - admitted[i])
       all_times[#all_times + 1] = held_ms
       if outcome ~= 'retry' then
-        observe('ran', held_ms, algorithm)
+        observe('ran', held_ms, name)
       end
-      times[algorithm] = times[algorithm] or {}
-      table.insert(times[algorithm], held_ms)
+      times[name] = times[name] or {}
+      table.insert(times[name], held_ms)
     end
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then
@@ -119,12 +123,13 @@ for i, id in ipairs(ids) do
       unmarked[#unmarked + 1] = IN_PROGRESS .. id
     end
     if outcome == 'retry' then
-      count('retried:' .. algorithm)
+      count('retried:' .. name)
     end
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
       wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9])
+      return_to_pending(ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm, id, now)
     else
-      count('completed:' .. outcome .. ':' .. algorithm)
+      count('completed:' .. outcome .. ':' .. name)
       close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     end
     replies[i] = 'ok'
@@ -146,9 +151,9 @@ if #released > 0 then
   write_log(now, 'finish', released, cap)
   measure(exact, cap)
   if #all_times > 0 then
-    keep_pace('*', all_times)
-    for algorithm, of_it in pairs(times) do
-      keep_pace(algorithm, of_it)
+    keep_pace('', all_times)
+    for name, of_it in pairs(times) do
+      keep_pace(':' .. name, of_it)
     end
   end
 end
@@ -168,4 +173,5 @@ if #ended > 0 then
   end
 end
 write_counts()
+write_pending()
 return replies

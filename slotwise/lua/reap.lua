@@ -3,20 +3,23 @@
 -- or, with the sequence '' , of a worker that leaves by itself.
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
---       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then serves  served  hungry  loads
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then the
+--       prefix of the pending sets of an algorithm, serves  served  hungry  loads  prefix of the rows of workers
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
 --
 -- after: every job it held is `pending` in its old place, the attempt not counted; a death is counted against
 -- the job when the worker died, and `claim` gives up on a job after three.
 local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, COUNTS, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
-local SERVES, SERVED, HUNGRY, LOADS = KEYS[16], KEYS[17], KEYS[18], KEYS[19]
+local PENDING_OF, SERVES, SERVED, HUNGRY, LOADS, ROW = unpack(KEYS, 16)
 -- part: clock
 -- part: cap
 -- part: log
 -- part: meter
 -- part: counts
 -- part: history
+-- part: pending
+-- part: muster
 -- part: waiting
 -- part: suspect
 local died = ARGV[2] ~= ''
@@ -28,7 +31,7 @@ local held, released = redis.call('HGETALL', HELD), {}
 for i = 1, #held, 2 do
   local id = held[i]
   give_up_slot(id, held[i + 1])
-  wait_again(id, died and 'died' or 'release', now, exact)
+  wait_again(id, held[i + 1], died and 'died' or 'release', now, exact)
   if died then
     local deaths = tonumber(redis.call('HGET', RECORD .. id, 'deaths') or 0) or 0
     redis.call('HSET', RECORD .. id, 'deaths', deaths + 1)
@@ -38,7 +41,6 @@ end
 if #released > 0 then
   local cap = cap_in_force(CAP, now)
   write_log(now, died and 'reap' or 'leave', released, cap)
-  measure(now, cap)
 end
 local reserved = redis.call('HGET', WORKER, 'reserved')
 if reserved and waits_to_run_alone(reserved) then
@@ -57,5 +59,7 @@ redis.call('DEL', WORKER, HELD, SERVES)
 if died then
   count('leases_expired')
 end
+measure(exact, (cap_in_force(CAP, now)), slots_of_workers())
 write_counts()
+write_pending()
 return {'ok', #held / 2}

@@ -2,18 +2,21 @@
 -- renew: a worker's sign of life, with the tokens that it holds.
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
---       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then the
+--       prefix of the pending sets of an algorithm
 -- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
 --
 -- after: the sequence is one higher. An attempt granted by an exchange that the worker has dealt with, and that
 -- it does not list twice running, waits again: nobody runs it.
 local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, COUNTS, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
+local PENDING_OF = KEYS[16]
 -- part: clock
 -- part: cap
 -- part: log
 -- part: meter
 -- part: history
+-- part: pending
 -- part: waiting
 local lease = redis.call('HGET', LEASES, ARGV[1])
 if not lease then
@@ -40,7 +43,7 @@ for i = 1, #held, 2 do
     if missed_before[token] then
       redis.call('HDEL', HELD, id)
       give_up_slot(id, held[i + 1])
-      wait_again(id, 'release', now, exact)
+      wait_again(id, held[i + 1], 'release', now, exact)
       released[#released + 1] = id
     else
       missed[#missed + 1] = token
@@ -50,7 +53,8 @@ end
 if #released > 0 then
   local cap = cap_in_force(CAP, now)
   write_log(now, 'release', released, cap)
-  measure(now, cap)
+  measure(exact, cap)
+  write_pending()
 end
 if #missed > 0 then
   redis.call('HSET', WORKER, 'missed', table.concat(missed, ' '))

@@ -3,6 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
 --       result prefixes, then cap  pace
+--       prefix of the pending sets of an algorithm
 -- ARGV  1 id  2 now ms ('' = TIME)  3 random token of this retry  4 most jobs that may wait  5 head start ms
 --       6 the envelope as the caller read it  7 the payload, made of that
 -- returns  {'ok', due ms}, also for the very same retry sent again (its reply was lost), whatever the job did since;
@@ -11,10 +12,12 @@
 -- after: `pending`, due now, with a payload and a place in the queue; the record has its request left and none of
 -- its past, and no TTL; the envelope is gone, so that arq's clients wait for the next one.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT,
-  CAP, PACE = unpack(KEYS)
+  CAP, PACE, PENDING_OF = unpack(KEYS)
 local id, token, head_start, envelope, payload = ARGV[1], ARGV[3], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 -- part: clock
 -- part: cap
+-- part: stock
+-- part: pending
 local now, exact = clock(ARGV[2])
 local record = RECORD .. id
 
@@ -27,7 +30,7 @@ if redis.call('GET', RESULT .. id) ~= envelope or redis.call('ZSCORE', QUEUE, id
   return {'moved'}
 end
 if redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING) >= tonumber(ARGV[4]) then
-  return {'full', (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
+  return {'full', (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean') or ''}
 end
 
 -- what an earlier life may have left where scripts look by id; the mark is a cron job's, and would swallow it
@@ -44,4 +47,6 @@ redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0,
 redis.call('PERSIST', record)
 redis.call('SET', PAYLOAD .. id, payload)
 redis.call('ZADD', QUEUE, score, id)
+return_to_pending(algorithm_of(redis.call('HGET', record, 'algorithm'), payload) or '', id, now)
+write_pending()
 return {'ok', now}

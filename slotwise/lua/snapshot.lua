@@ -2,18 +2,19 @@
 -- snapshot: the whole picture of the cap, of one instant, so that its numbers agree with each other.
 --
 -- KEYS  1 queue  2 running  3 cap  4 limits  5 leases  6 catalogue  7 served  8 parked  9 suspects  10 meter
---       11 pace  12 prefixes: running set, parked set of an algorithm; row, held, serves of an incarnation; record of a job
+--       11 pace  12 prefixes: running set, parked set of an algorithm; row, held, serves of an incarnation; record of a job;
+--          pending set of an algorithm
 -- ARGV  1 now ms ('' = TIME)
 -- returns  {{now, cap, running, waiting, scheduled, within reach, due ms of the oldest that waits ('' = none), hold ms},
 --           {configured, override}, {{lease, jobs held, {field, value, …} of the row, {served, …}}, …},
---           {{name, running, parked, cap, declared, rate, override, hold ms}, …}, {field, value, …} of the meter}
+--           {{name, running, parked, cap, declared, rate, override, hold ms, pending}, …}, {field, value, …} of the meter}
 --          waiting = in the queue and not running; scheduled = of these, not due yet; within reach = of these, due
 --          and not set aside; override = {value, until, reason, by, at}, or {} when none stands; '' = none
 --          hold ms = for how long jobs hold a slot, of late ('' = not known yet)
 --
 -- after: as before.
 local QUEUE, RUNNING, CAP, LIMITS, LEASES, CATALOGUE, SERVED, PARKED, SUSPECTS, METER, PACE, RUNNING_OF, PARKED_OF, ROW, HELD,
-  SERVES, RECORD = unpack(KEYS)
+  SERVES, RECORD, PENDING_OF = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; as in claim.lua
 local LOOK_AT_MOST = 200  -- jobs in front of the one that has waited longest, besides the first of each set
 -- part: clock
@@ -63,8 +64,8 @@ for i = 1, #lease, 2 do
     redis.call('SMEMBERS', SERVES .. one)}
 end
 
-local function hold(name)
-  return redis.call('HGET', PACE, 'mean:' .. name) or ''
+local function hold(whose)
+  return redis.call('HGET', PACE, 'mean' .. whose) or ''
 end
 
 local algorithms, known = {}, {}
@@ -74,7 +75,7 @@ local function see(name)
     local l = redis.call('HMGET', LIMITS, 'declared:' .. name, 'rate:' .. name)
     local o = override(LIMITS, ':' .. name)
     algorithms[#algorithms + 1] = {name, redis.call('ZCARD', RUNNING_OF .. name), redis.call('ZCARD', PARKED_OF .. name),
-      o[1] or l[1] or '', l[1] or '', l[2] or '', o, hold(name)}
+      o[1] or l[1] or '', l[1] or '', l[2] or '', o, hold(':' .. name), redis.call('ZCARD', PENDING_OF .. name)}
   end
 end
 for _, key in ipairs({CATALOGUE, SERVED}) do
@@ -90,5 +91,5 @@ local running = redis.call('ZCARD', RUNNING)
 return {
   {now, (cap_in_force(CAP, now)), running, math.max(0, redis.call('ZCARD', QUEUE) - running),
     redis.call('ZCOUNT', QUEUE, '(' .. string.format('%.17g', exact), '(' .. HIDDEN),
-    redis.call('ZCOUNT', QUEUE, '-inf', exact), oldest and math.floor(oldest) or '', hold('*')},
+    redis.call('ZCOUNT', QUEUE, '-inf', exact), oldest and math.floor(oldest) or '', hold('')},
   {tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY), override(CAP, '')}, workers, algorithms, redis.call('HGETALL', METER)}

@@ -1,21 +1,30 @@
 #!lua
 -- submit: put jobs into the queue, all of them or none; a job whose id is there already is left as it is.
 --
--- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9.. record, payload, in-progress, retry, result prefixes
+-- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9 limits  10 parked  11 served
+--       12 catalogue  13 prefixes of the sets of an algorithm: pending, parked  15.. record, payload, in-progress, retry,
+--       result prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
 -- returns  {'ok', now, {'new'|'replayed'|'conflict', …}} or {'full', now, cap, ms that a job holds a slot ('' = not known yet)}
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
--- head start when it falls due, never before: until then it stands in `promote` too.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, METER, RECORD, PAYLOAD = unpack(KEYS)
+-- head start when it falls due, never before: until then it stands in `promote` too. One of an algorithm with a limit
+-- of its own, of which as many wait as that lets run, stands aside at once, as if a claim had met it: however many
+-- come, no claim has to pass them.
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, METER, LIMITS, PARKED, SERVED, CATALOGUE, PENDING_OF, PARKED_OF,
+  RECORD, PAYLOAD = unpack(KEYS)
+local HIDDEN = 9000000000000000  -- ms; as in claim.lua
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
 -- part: cap
 -- part: counts
+-- part: label
+-- part: pending
 -- part: setback
 local now, exact = clock(ARGV[1])
+-- part: crowd
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
@@ -34,26 +43,34 @@ for i = 1, jobs do
   at = at + FIXED + 2 * fields
 end
 if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
-  return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean:*') or ''}
+  return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean') or ''}
 end
 
 note_time(exact)
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-  local later = due and due > now
+  local later, algorithm = due and due > now, ''
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
   local score = later and due or exact - (#fresh - i) / 1000 - head_start
   redis.call('SET', PAYLOAD .. id, payload)
   for field = at + FIXED, at + FIXED + 2 * fields - 2, 2 do
     if ARGV[field] == 'algorithm' then
-      count('created:' .. ARGV[field + 1])
+      algorithm = ARGV[field + 1]
     end
   end
+  count('created:' .. label(algorithm))
   redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
-  redis.call('ZADD', QUEUE, score, id)
+  if not later and crowded(algorithm) then
+    redis.call('ZADD', QUEUE, HIDDEN, id)
+    redis.call('ZADD', PARKED_OF .. algorithm, score, id)
+    redis.call('SADD', PARKED, algorithm)
+  else
+    redis.call('ZADD', QUEUE, score, id)
+  end
+  enter_pending(algorithm, id, exact - (#fresh - i) / 1000)
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
     redis.call('HSET', RECORD .. id, 'head_start', head_start)
@@ -64,4 +81,5 @@ for i, at in ipairs(fresh) do
   end
 end
 write_counts()
+write_pending()
 return {'ok', now, outcomes}

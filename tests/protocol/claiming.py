@@ -33,6 +33,8 @@ class Claiming:
         self.opens_at = math.inf  # when the first limit that was met opens by time alone
         self.grants: list[Granted] = []
         self.put_aside, self.free = False, 0
+        self.caps: dict[str, int] = {}  # own caps of the algorithms that were met
+        self.fair: dict[str, float] = {}  # what their first meeting left of them to others
 
     def answer(self, look: bool, ids: Sequence[str]) -> Answer | None:
         """None: the lease is gone."""
@@ -91,8 +93,10 @@ class Claiming:
     def _ask_again_in(self, left_to_others: bool, full: bool) -> float | None:
         head = min((score for score in self.ref.queue.values() if score < HIDDEN), default=math.inf)
         head_in = max(0.0, head - self.exact)
-        wants_more = not self.worker.drained and self.asked > len(self.grants) and head_in == 0
-        self._weigh(wants_more and (left_to_others or full))
+        wants_more = not self.worker.drained and self.asked > len(self.grants)
+        kept_out = wants_more and (left_to_others or full)
+        self._weigh(kept_out and (head_in == 0 or self._can_unpark()))
+        self._weigh_each(wants_more)
         next_in = min(
             self.reverts_in,
             max(0.0, self.opens_at - self.exact),
@@ -127,6 +131,7 @@ class Claiming:
             count = ref.declared.get(algorithm)
         if count is not None:
             room = count - len(ref.running_of(algorithm))
+            room = self._fair_of(algorithm, count, room)
         if algorithm in ref.rates:
             most, window = ref.rates[algorithm]
             starts = ref.starts[algorithm]
@@ -135,6 +140,45 @@ class Claiming:
             if len(ref.starts[algorithm]) >= most:
                 self.opens_at = min(self.opens_at, min(ref.starts[algorithm].values()) + window)
         return room
+
+    def _can_unpark(self) -> bool:
+        aside = sorted(name for name, jobs in self.ref.parked.items() if jobs)
+        rooms = [self._room(name) for name in aside]
+        return any(room > 0 for room in rooms)
+
+    # An algorithm's own cap: shares of it, while a worker that it keeps out has fewer.
+
+    def _held_of(self, algorithm: str) -> int:
+        return sum(held.algorithm == algorithm for held in self.worker.held.values())
+
+    def _share_of(self, algorithm: str, cap: int) -> int:
+        return cap // max(1, self.ref.served(algorithm))
+
+    def _fair_of(self, algorithm: str, cap: int, free: float) -> float:
+        """As of the algorithm's first meeting in this claim."""
+        met, hungry = algorithm in self.caps, self.ref.hungry_of[algorithm]
+        self.caps[algorithm] = cap
+        if not met:
+            if free > 0:
+                for name in [name for name, until in hungry.items() if until <= self.now]:
+                    del hungry[name]
+            self.fair[algorithm] = math.inf
+            if free > 0 and hungry.keys() - {self.name}:
+                least = 1 if self.name in hungry else 0
+                share = max(least, self._share_of(algorithm, cap))
+                self.fair[algorithm] = share
+                if share - self._held_of(algorithm) < free:
+                    self.opens_at = min(self.opens_at, self.exact + LEFT)
+        left = self.fair[algorithm] - self._held_of(algorithm)
+        return free if free <= 0 else max(0, min(free, left))
+
+    def _weigh_each(self, wants_more: bool) -> None:
+        for algorithm, cap in self.caps.items():
+            full = cap - len(self.ref.running_of(algorithm)) <= 0
+            self.ref.hungry_of[algorithm].pop(self.name, None)
+            fewer = self._held_of(algorithm) < max(1, self._share_of(algorithm, cap))
+            if wants_more and full and fewer and self.ref.parked[algorithm]:
+                self.ref.hungry_of[algorithm][self.name] = self.now + HUNGER
 
     # What becomes of a job that the claim meets.
 
@@ -170,7 +214,7 @@ class Claiming:
             ref.queue[id] = HIDDEN
             ref.parked[algorithm][id] = score if record is None or record.score is None else record.score
         else:
-            self._start(id, score, None if cancelled else algorithm, cancelled)
+            self._start(id, score, algorithm, cancelled)
 
     def _cancelled(self, id: str, record: Record | None, payload: str | None) -> bool:
         """A cancel from before the job was enqueued was meant for an earlier job of this id: it is forgotten."""
@@ -195,8 +239,8 @@ class Claiming:
         record.attempt += 1
         ref.queue[id], ref.marks[id] = HIDDEN, "1"
         ref.unpark(id)
-        self.worker.held[id] = Held(token, algorithm, self.exact)
-        if algorithm in ref.rates:
+        self.worker.held[id] = Held(token, algorithm, self.exact, body=not cancelled)
+        if algorithm in ref.rates and not cancelled:
             ref.starts[algorithm][token] = self.exact
         self.grants.append(self._grant(id, token, record, cancelled))
 

@@ -98,7 +98,7 @@ class Driver:
         self.keys: dict[str, list[str]] = {
             "submit": _keys_of(self.store.submit([Submission("x", "A", {})], max_pending=1)),
             "cancel": _keys_of(self.store.cancel("x", keep_ms=1)),
-            "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace],
+            "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace, keys.pending_of],
             "erase": self.store._ended_job_keys(),
             "configure": _keys_of(self.store.configure(1, by="x")),
             "publish": _keys_of(self.store.publish([{"name": "A"}])),

@@ -16,7 +16,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "a released job is due now, not in its old place": (
         "finish",
-        "redis.call('HGET', record, 'score') or now, id",
+        "math.min(tonumber(redis.call('HGET', record, 'score')) or now, exact), id",
         "now, id",
     ),
     "a release burns the attempt": ("finish", "redis.call('HINCRBY', record, 'attempt', -1)", ""),
@@ -36,8 +36,8 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "an older exchange grants": ("claim", "if tonumber(number) < latest then", "if false then"),
     "a claimed job stays in sight": (
         "claim",
-        "  place(id, HIDDEN)\n  start(id, token, algorithm)",
-        "  start(id, token, algorithm)",
+        "  place(id, HIDDEN)\n  start(id, token, algorithm, ",
+        "  start(id, token, algorithm, ",
     ),
     "a job is due a second early": (
         "claim",
@@ -51,13 +51,22 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "rooms[algorithm] = others and 0 or ",
         "rooms[algorithm] = ",
     ),
-    "a rate forgets its starts": ("claim", "redis.call('ZADD', STARTS_OF .. algorithm, wall, token)", ""),
+    "a rate forgets its starts": ("claim", "redis.call('ZADD', STARTS_OF .. algorithm, exact, token)", ""),
     "nobody is told when a rate opens": ("claim", "opens(first + rate.window)", ""),
     "a head start is never given": (
         "claim",
         "redis.call('ZADD', QUEUE, score, id)\n    redis.call('HSET'",
         "redis.call('HSET'",
     ),
+    "a started job is still counted as one that waits": (
+        "claim",
+        "leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)",
+        "",
+    ),
+    "a released job is not counted as one that waits": ("finish", "return_to_pending(ARGV", "tostring(ARGV"),
+    "a crowd is not set aside": ("submit", "if not later and crowded(algorithm) then", "if false then"),
+    "nobody is hungry for an algorithm": ("claim", "weigh_each(wants_more)\nlocal next_in", "local next_in"),
+    "who has its share of an algorithm takes more": ("claim", "left = fair_of(algorithm, most, left)", ""),
     "who has its share takes more": (
         "claim",
         "free, left_to_others = share, share < free",
@@ -74,8 +83,8 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "a stock job's payload may expire while it runs": ("claim", "redis.call('PERSIST', PAYLOAD .. id)", ""),
     "a job that is parked loses its place": (
         "claim",
-        "park(id, algorithm, r.score or score)",
-        "park(id, algorithm, now)",
+        "park(id, algorithm, r.score or score, not r.state)",
+        "park(id, algorithm, now, not r.state)",
     ),
     "a reap leaves the slot taken": ("reap", "redis.call('ZREM', RUNNING, id)", ""),
     "a reap of a lease that moved": ("reap", "return {'moved'}", "died = true"),
@@ -84,7 +93,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "a renewal that lists a job once releases it": ("renew", "if missed_before[token] then", "if true then"),
     "a renewal never releases": ("renew", "if missed_before[token] then", "if false then"),
     "a renewal does not move the lease": ("renew", "sequence + 1, length", "sequence, length"),
-    "cancel leaves the job parked": ("cancel", "redis.call('ZREM', PARKED_OF .. set, id)", ""),
+    "cancel leaves the job parked": ("cancel", "redis.call('ZREM', PARKED_OF .. set, id) == 1", "false"),
     "cancel ends a running job": ("cancel", "if redis.call('ZSCORE', RUNNING, id) then", "if false then"),
     "cancel leaves the payload": ("cancel", "redis.call('DEL', PAYLOAD .. id, RETRY .. id)", ""),
     "a job that started may expire": ("claim", "redis.call('ZREM', UNSTARTED, id)", ""),
@@ -94,7 +103,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "while not (reserved and waits_to_run_alone(reserved)) do",
         "while not reserved do",
     ),
-    "a clock set back hides due jobs": ("claim", "if exact <= seen then", "if false then"),
+    "a clock set back hides due jobs": ("claim", "if wall >= seen - SLEWED_MS then", "if true then"),
     "an algorithm's override outlives its end": (
         "revert",
         "if algorithm and tonumber(limits[i + 1]) <= now then",
@@ -128,7 +137,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "local score = later and due or exact",
         "local score = later and due - head_start or exact",
     ),
-    "a batch is queued in reverse": ("submit", "(#fresh - i) / 1000", "(i - 1) / 1000"),
+    "a batch is queued in reverse": ("submit", "(#fresh - i) / 1000 - head", "(i - 1) / 1000 - head"),
     "a restore overrides": ("configure", "(configured and ARGV[2] == 'restore')", "false"),
     "enlisting twice serves twice": (
         "enlist",

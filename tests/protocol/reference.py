@@ -7,12 +7,13 @@ what operators do in `steering`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from tests.protocol.rows import DEATHS, SLEWED, TERMINAL, Held, Job, Record, Worker
+from tests.protocol.rows import DEATHS, HIDDEN, SLEWED, TERMINAL, Held, Job, Record, Worker
 
 
 class Reference:
@@ -35,6 +36,7 @@ class Reference:
         self.workers: dict[str, Worker] = {}
         self.loads: dict[str, int] = {}
         self.hungry: dict[str, float] = {}
+        self.hungry_of: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self.drained: dict[str, int] = {}  # processes, since when
         self.seen = 0.0  # the latest time of a claim or a submit: due jobs stay due when the clock is set back
         self.configured: int | None = None
@@ -51,7 +53,23 @@ class Reference:
         return {id: held for worker in self.workers.values() for id, held in worker.held.items()}
 
     def running_of(self, algorithm: str) -> dict[str, Held]:
-        return {id: held for id, held in self.running().items() if held.algorithm == algorithm}
+        return {id: held for id, held in self.running().items() if held.body and held.algorithm == algorithm}
+
+    def pending_of(self, algorithm: str) -> set[str]:
+        """Those whose record or parked set names it: a stock job's payload is first read by a claim."""
+        told = {i for i, r in self.records.items() if r.state == "pending" and self._name(i, r) == algorithm}
+        return told & self.queue.keys() | {id for id in self.parked[algorithm] if id not in self.records}
+
+    def _name(self, id: str, record: Record) -> str:
+        payload = self.payloads.get(id)
+        return record.algorithm or (str(json.loads(payload)["f"]) if payload else "")
+
+    def _own_limit(self, algorithm: str, now: int) -> int | None:
+        count, until = self.overrides.get(algorithm, (None, None))
+        if count is None or (until is not None and until <= now):
+            count = self.declared.get(algorithm)
+        starts = self.rates.get(algorithm, (None, 0))[0]
+        return min((most for most in (count, starts) if most is not None), default=None)
 
     def served(self, algorithm: str) -> int:
         return sum(algorithm in worker.serves for worker in self.workers.values())
@@ -95,6 +113,11 @@ class Reference:
         if fresh and len(self.queue) - len(self.running()) + len(fresh) > most:
             return "full"
         self.seen = max(self.seen, exact)
+        crowds = {
+            name: most - len(self.pending_of(name))
+            for name in {job.algorithm for job in fresh}
+            if (most := self._own_limit(name, now)) is not None
+        }
         for i, job in enumerate(fresh, 1):
             later = job.due is not None and job.due > now
             due = job.due if later else exact
@@ -106,6 +129,10 @@ class Reference:
             if job.within is not None:
                 self.unstarted[job.id] = record.expires = now + job.within
             self.records[job.id], self.queue[job.id] = record, score
+            if not later and job.algorithm in crowds:
+                crowds[job.algorithm] -= 1
+                if crowds[job.algorithm] < 0:  # as many wait as its own limits let start
+                    self.queue[job.id], self.parked[job.algorithm][job.id] = HIDDEN, score
             self.payloads[job.id] = job.payload
             self.expiring.discard(job.id)
         return outcomes

@@ -33,8 +33,9 @@ class Record:
 @dataclass
 class Held:
     token: str
-    algorithm: str | None  # None: no body runs, or nobody knows which
+    algorithm: str | None  # None: nobody knows which
     since: float
+    body: bool = True  # that runs; not where it was cancelled before
 
 
 @dataclass

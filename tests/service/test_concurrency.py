@@ -35,7 +35,7 @@ def pointers(answer: Response) -> list[str]:
 async def test_an_idle_service(client: AsyncClient) -> None:
     answer = await client.get(CAP)
     assert answer.status_code == 200
-    own = {"running": 0, "max_concurrent": None, "declared": None, "override": None, "rate": None}
+    own = {"running": 0, "pending": 0, "max_concurrent": None, "declared": None, "override": None, "rate": None}
     assert answer.json() == {
         "max_concurrent": 10,
         "available_slots": 10,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from httpx2 import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from slotwise import wire
 from slotwise.store import Store
 from tests.service.conftest import Connect
 from tests.service.stand_in import StandInWorker
@@ -69,6 +70,28 @@ async def test_a_dead_worker_is_counted_and_one_that_left_is_not(
     worker.enlist(["Rest"])
     worker.die()
     assert (await scraped(client))[("job_leases_expired_total",)] == 1
+
+
+async def test_names_that_nobody_serves_are_no_labels(
+    client: AsyncClient, store: Store, worker: StandInWorker
+) -> None:
+    """Ten made-up functions of stock jobs; the one that is cancelled while it waits was created all the same."""
+    for n in range(10):
+        await store.redis.set(
+            f"arq:job:s{n}", wire.serialize({"t": None, "f": f"made_up_{n}", "a": (), "k": {}, "et": 1})
+        )
+        await store.redis.zadd(store.keys.queue, {f"s{n}": 1 + n})
+    assert (await client.post("/jobs/s9/cancel")).status_code == 200
+    for grant in await worker.claim(9):
+        await worker.finish(grant, error={"type": "algorithm_not_found", "message": "no", "detail": None})
+    samples = await scraped(client)
+    assert {name: count for name, count in samples.items() if name[0].startswith("jobs_c")} == {
+        ("jobs_created_total", ""): 10,
+        ("jobs_completed_total", "", "cancelled"): 1,
+        ("jobs_completed_total", "", "failed"): 9,
+    }
+    assert not [field for field in await store.redis.hkeys(store.keys.counts) if b"made_up" in field]
+    assert not [field for field in await store.redis.hkeys(store.keys.pace) if b"made_up" in field]
 
 
 async def test_before_anything_happened(client: AsyncClient) -> None:

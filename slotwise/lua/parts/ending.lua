@@ -1,16 +1,19 @@
 -- ending: end a job that waits. Its envelope is its payload's JSON with the outcome's keys put behind: nothing is
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
--- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of ended jobs), count().
+-- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of
+-- ended jobs), count(), label(), leave_pending(), algorithm_of().
 local function end_waiting(id, now, state, failure, keep, ...)
-  local payload = redis.call('MGET', PAYLOAD .. id)[1]
-  local algorithm = redis.call('HGET', RECORD .. id, 'algorithm')
+  local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm')
+  local algorithm = algorithm_of(r[2], payload) or ''
   redis.call('ZREM', QUEUE, id)
   redis.call('ZREM', PROMOTE, id)
   redis.call('ZREM', UNSTARTED, id)
   redis.call('ZREM', ABORT, id)
   for _, set in ipairs(redis.call('SMEMBERS', PARKED)) do  -- a stock client's job has no record to say in which it is
-    redis.call('ZREM', PARKED_OF .. set, id)
+    if redis.call('ZREM', PARKED_OF .. set, id) == 1 then
+      leave_pending(set, id)
+    end
   end
   redis.call('DEL', PAYLOAD .. id, RETRY .. id)
   redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, ...)
@@ -19,6 +22,10 @@ local function end_waiting(id, now, state, failure, keep, ...)
     redis.call('SET', RESULT .. id, string.sub(payload, 1, -2) .. ',"s":false,"r":' .. failure .. ',"st":' .. now
       .. ',"ft":' .. now .. ',"q":' .. cjson.encode(QUEUE) .. ',"id":' .. cjson.encode(id) .. '}', 'PX', keep)
   end
-  count('completed:' .. state .. ':' .. (algorithm or ''))
+  if not r[1] then
+    count('created:' .. label(algorithm))
+  end
+  count('completed:' .. state .. ':' .. label(algorithm))
+  leave_pending(algorithm, id)
   redis.call('PUBLISH', ENDED, id)
 end

@@ -1,13 +1,17 @@
 -- parking: jobs that a claim met but may not start stand aside, with their true scores, in the set of the limit that
 -- binds them; out of sight in the queue, so that nothing behind them is blocked and none is met twice.
 --
--- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room(). `left_parking` are the ids that this claim took from there.
+-- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room(), enter_pending(). `left_parking` says which this claim took
+-- from there, and of which algorithm they were.
 local left_parking = {}
 
-local function park(id, algorithm, score)
+local function park(id, algorithm, score, stock)
   redis.call('ZADD', QUEUE, HIDDEN, id)
   redis.call('ZADD', PARKED_OF .. algorithm, score, id)
   redis.call('SADD', PARKED, algorithm)
+  if stock then
+    enter_pending(algorithm, id, score)
+  end
 end
 
 -- A job that is met stands aside no more: a stock client's abort brings it to the queue's front from anywhere.
@@ -24,8 +28,8 @@ end
 -- The first `most` of a parked set that still stand aside: {id, score, …}. Who has ended goes; who is in sight in the
 -- queue (aborted by a stock client, or another job of that id) is met there.
 local STALE_AT_A_TIME, STALE_PASSES = 100, 20
-local function heads_of(key, most)
-  local heads, reach = {}, most
+local function heads_of(algorithm, most)
+  local key, heads, reach = PARKED_OF .. algorithm, {}, most
   for _ = 1, STALE_PASSES do
     local rows, gone = redis.call('ZRANGE', key, 0, reach - 1, 'WITHSCORES'), {}
     heads = {}
@@ -33,6 +37,7 @@ local function heads_of(key, most)
       local score = redis.call('ZSCORE', QUEUE, rows[i])
       if not score then
         gone[#gone + 1] = rows[i]
+        leave_pending(algorithm, rows[i])
       elseif tonumber(score) >= HIDDEN and #heads < 2 * most then
         heads[#heads + 1], heads[#heads + 2] = rows[i], rows[i + 1]
       end
@@ -53,7 +58,7 @@ local function unparkable(most)
   local found = {}
   for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
     local key, left = PARKED_OF .. algorithm, math.min(room(algorithm), most)
-    local heads = left > 0 and heads_of(key, left) or {}
+    local heads = left > 0 and heads_of(algorithm, left) or {}
     for i = 1, #heads, 2 do
       found[#found + 1] = {tonumber(heads[i + 1]), heads[i], algorithm}
     end
@@ -62,6 +67,15 @@ local function unparkable(most)
     end
   end
   return found
+end
+
+-- Whether one of those that stand aside might start here, but for the fleet's cap.
+local function can_unpark()
+  local one = false
+  for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
+    one = redis.call('EXISTS', PARKED_OF .. algorithm) == 1 and room(algorithm) > 0 or one
+  end
+  return one
 end
 
 -- The best of the queue's due head and of what may leave its parking: {id, score, …}, at most `most`.
@@ -84,7 +98,7 @@ local function candidates(most)
       best[#best + 1], best[#best + 2] = row[2], string.format('%.17g', row[1])
       if row[3] then
         redis.call('ZREM', PARKED_OF .. row[3], row[2])
-        left_parking[row[2]] = true
+        left_parking[row[2]] = row[3]
       end
     end
   end

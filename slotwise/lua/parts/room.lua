@@ -1,14 +1,9 @@
 -- room: how many more jobs of an algorithm this worker may start now, by the algorithm's own cap and rate; none where
 -- others serve it and this worker does not.
 --
--- Needs the part cap, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact. `opens_at` is when the first of the
--- limits that were met opens by time alone.
-local has_limits, rooms, opens_at = redis.call('EXISTS', LIMITS) == 1, {}, nil
+-- Needs the parts cap and share_of, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact, opens().
+local has_limits, rooms = redis.call('EXISTS', LIMITS) == 1, {}
 local rates = {}  -- of an algorithm that has one: window, starts left in it, told
-
-local function opens(at)
-  opens_at = math.min(at, opens_at or at)
-end
 
 -- At most `count` starts in any window of that length: none is forgotten before it is out of every window.
 local function room_by_rate(algorithm, rate)
@@ -30,6 +25,8 @@ local function room_by_limits(algorithm)
   end
   if most then
     left = most - redis.call('ZCARD', RUNNING_OF .. algorithm)
+    caps[algorithm] = {most, left}
+    left = fair_of(algorithm, most, left)
   end
   if l[4] then
     left = math.min(left, room_by_rate(algorithm, l[4]))
@@ -63,6 +60,9 @@ local started_of = {}
 
 local function take_room(algorithm, id, token)
   rooms[algorithm] = rooms[algorithm] - 1
+  if caps[algorithm] then
+    caps[algorithm][2] = caps[algorithm][2] - 1
+  end
   started_of[algorithm] = started_of[algorithm] or {}
   table.insert(started_of[algorithm], now)
   table.insert(started_of[algorithm], id)

@@ -2,9 +2,7 @@
 -- of the cap is hungry; while another is, nobody else takes more than its share. Hunger is forgotten after a second,
 -- so that a slot which is left to a worker that does not come is not left for long.
 --
--- Needs HUNGRY, LOADS, HELD, incarnation, cap, now.
-local HUNGER_MS = 1000
-
+-- Needs HUNGRY, LOADS, HELD, HUNGER_MS, incarnation, cap, now.
 local function fair_share()
   local wanting = redis.call('ZCARD', LOADS)  -- workers with running jobs, and the hungry that have none
   for _, other in ipairs(redis.call('ZRANGE', HUNGRY, 0, -1)) do

@@ -1,6 +1,7 @@
 -- waiting: put a job whose attempt does not count back into its old place.
 --
--- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF, remember_attempt(). `held` is what `claim` wrote: the token, and the algorithm.
+-- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF, remember_attempt(),
+-- return_to_pending(). `held` is what `claim` wrote: the token, and the algorithm.
 local function give_up_slot(id, held)
   local algorithm = string.match(held, '^%S+ (.*)$')
   redis.call('ZREM', RUNNING, id)
@@ -10,7 +11,7 @@ local function give_up_slot(id, held)
   end
 end
 
-local function wait_again(id, outcome, now, exact)
+local function wait_again(id, held, outcome, now, exact)
   local score = redis.pcall('HGET', RECORD .. id, 'score')
   if type(score) == 'table' then  -- an error: no hash, so no record of ours
     redis.call('DEL', RECORD .. id)
@@ -21,4 +22,5 @@ local function wait_again(id, outcome, now, exact)
     'score', tonumber(score) or now)
   redis.call('ZADD', QUEUE, math.min(tonumber(score) or exact, exact), id)  -- the clock may have been set back since
   remember_attempt(id, outcome, now)
+  return_to_pending(string.match(held, '^%S+ (.*)$') or '', id, now)
 end
