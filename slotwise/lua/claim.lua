@@ -276,6 +276,7 @@ end
 local wants_more = not drained and asked > #grants
 weigh(wants_more and (left_to_others or #grants >= spare) and (head_in == 0 or can_unpark()))
 weigh_each(wants_more)
+tell_full_rates()
 local next_in = math.min(reverts_in or math.huge, opens_at and math.max(0, opens_at - exact) or math.huge,
   #grants < free and head_in or math.huge, left_to_others and LEFT_MS or math.huge)
 return {'ok', next_in < math.huge and string.format('%.3f', next_in) or '', cap, cancels, grants}

@@ -34,6 +34,7 @@ class Claiming:
         self.grants: list[Granted] = []
         self.put_aside, self.free = False, 0
         self.caps: dict[str, int] = {}  # own caps of the algorithms that were met
+        self.rated: set[str] = set()  # the algorithms that were met, of those with a rate
         self.fair: dict[str, float] = {}  # what their first meeting left of them to others
 
     def answer(self, look: bool, ids: Sequence[str]) -> Answer | None:
@@ -97,6 +98,8 @@ class Claiming:
         kept_out = wants_more and (left_to_others or full)
         self._weigh(kept_out and (head_in == 0 or self._can_unpark()))
         self._weigh_each(wants_more)
+        for algorithm in list(self.rated):  # this very claim may have filled a window
+            self._room(algorithm)
         next_in = min(
             self.reverts_in,
             max(0.0, self.opens_at - self.exact),
@@ -134,6 +137,7 @@ class Claiming:
             room = self._fair_of(algorithm, count, room)
         if algorithm in ref.rates:
             most, window = ref.rates[algorithm]
+            self.rated.add(algorithm)
             starts = ref.starts[algorithm]
             ref.starts[algorithm] = {t: at for t, at in starts.items() if self.exact - window < at <= self.exact}
             room = min(room, most - len(ref.starts[algorithm]))

@@ -65,7 +65,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "a released job is not counted as one that waits": ("finish", "return_to_pending(ARGV", "tostring(ARGV"),
     "a crowd is not set aside": ("submit", "if not later and crowded(algorithm) then", "if false then"),
-    "nobody is hungry for an algorithm": ("claim", "weigh_each(wants_more)\nlocal next_in", "local next_in"),
+    "nobody is hungry for an algorithm": ("claim", "weigh_each(wants_more)\ntell", "tell"),
     "who has its share of an algorithm takes more": ("claim", "left = fair_of(algorithm, most, left)", ""),
     "who has its share takes more": (
         "claim",

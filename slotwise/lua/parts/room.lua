@@ -3,7 +3,7 @@
 --
 -- Needs the parts cap and share_of, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact, opens().
 local has_limits, rooms = redis.call('EXISTS', LIMITS) == 1, {}
-local rates = {}  -- of an algorithm that has one: window, starts left in it, told
+local rates = {}  -- of an algorithm that has one: window, starts left in it
 
 -- At most `count` starts in any window of that length: none is forgotten before it is out of every window.
 local function room_by_rate(algorithm, rate)
@@ -35,11 +35,12 @@ local function room_by_limits(algorithm)
 end
 
 -- Whom a full window turns away waits for it to open. This very claim may have filled it.
-local function opens_by_rate(algorithm, rate)
-  local first = redis.call('ZRANGE', STARTS_OF .. algorithm, 0, 0, 'WITHSCORES')[2]
-  rate.told = true
-  if first then
-    opens(first + rate.window)
+local function tell_full_rates()
+  for algorithm, rate in pairs(rates) do
+    local first = rate.left <= 0 and redis.call('ZRANGE', STARTS_OF .. algorithm, 0, 0, 'WITHSCORES')[2]
+    if first then
+      opens(first + rate.window)
+    end
   end
 end
 
@@ -48,10 +49,6 @@ local function room(algorithm)
     local others = redis.call('SISMEMBER', SERVES, algorithm) == 0
       and (redis.call('HEXISTS', SERVED, algorithm) == 1 or redis.call('HEXISTS', CATALOGUE, algorithm) == 1)
     rooms[algorithm] = others and 0 or (has_limits and room_by_limits(algorithm) or math.huge)
-  end
-  local rate = rates[algorithm]
-  if rate and rate.left <= 0 and not rate.told then
-    opens_by_rate(algorithm, rate)
   end
   return rooms[algorithm]
 end
