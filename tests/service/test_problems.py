@@ -116,15 +116,15 @@ async def test_a_query_parameter_that_nobody_reads_is_a_422(
 async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
     client: AsyncClient, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await store.redis.set("slotwise:job:odd", "secret of the inside", ex=60)  # a hash is expected here
+    await store.redis.set(store.keys.counts, "secret of the inside", ex=60)  # a hash is expected here
     with caplog.at_level(logging.ERROR):
-        answer = await client.get("/jobs/odd", headers={"X-Request-Id": "r-2"})
+        answer = await client.get("/metrics", headers={"X-Request-Id": "r-2"})
     problem = answer.json()
     assert (answer.status_code, problem["type"], problem["request_id"]) == (500, "/problems/internal", "r-2")
     assert problem["detail"] == "The request could not be served. The log has the details."
     assert answer.headers["X-Request-Id"] == "r-2"
     [record] = caplog.records
-    assert record.getMessage() == "GET /jobs/odd failed (request r-2)"
+    assert record.getMessage() == "GET /metrics failed (request r-2)"
     assert record.exc_info is not None
 
 
