@@ -70,7 +70,7 @@ for i, at in ipairs(fresh) do
   else
     redis.call('ZADD', QUEUE, score, id)
   end
-  enter_pending(algorithm, id, exact - (#fresh - i) / 1000)
+  enter_pending(algorithm, id, now)
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
     redis.call('HSET', RECORD .. id, 'head_start', head_start)
