@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import catalogue, explain, health, jobs, metrics, proof, query, slots, workers
+from service import advice, catalogue, explain, health, jobs, logs, metrics, proof, query, slots, workers
 from service.front import Front
 from service.paths import RawPath
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
@@ -42,6 +42,8 @@ QUERIES: Final[dict[Endpoint, tuple[str, ...]]] = {
     slots.clear: ("dry_run",),
     slots.audit: ("limit",),
     proof.proof: ("window",),
+    advice.advice: ("max_concurrent",),
+    logs.logs: ("tail",),
 }
 
 
@@ -104,10 +106,12 @@ def _routes() -> list[Route]:
         _route("GET", "/jobs/concurrency/status", slots.status),
         _route("GET", "/jobs/concurrency/proof", proof.proof),
         _route("GET", "/jobs/concurrency/audit", slots.audit),
+        _route("GET", "/jobs/concurrency/advice", advice.advice),
         _route("PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
         _route("GET", "/jobs/{job_id:job_id}/explain", explain.explain),
+        _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
         _route("GET", "/workers", workers.listing),
         _route("POST", "/workers/{name:name}/drain", workers.drain),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from slotwise.moment import timestamp
 from slotwise.rate import Rate
-from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, Snapshot
+from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, RunningJob, Snapshot
 from slotwise.steering import AuditEntry
+
+MOST_JOBS: Final = 500  # named in the rich view: those that run longest
 
 
 def rich_view(snapshot: Snapshot) -> dict[str, Any]:
@@ -25,6 +27,19 @@ def rich_view(snapshot: Snapshot) -> dict[str, Any]:
         **_use(snapshot),
         "workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers],
         "algorithms": {algorithm.name: _algorithm(algorithm) for algorithm in snapshot.algorithms},
+        "jobs": [_job(job, snapshot.now_ms) for job in snapshot.jobs],
+        "jobs_left_out": slots.running - len(snapshot.jobs),
+    }
+
+
+def _job(job: RunningJob, now_ms: int) -> dict[str, Any]:
+    """A job in a slot, with the age of its heartbeat: null when its worker's lease is gone."""
+    return {
+        "job_id": job.id,
+        "algorithm": job.algorithm,
+        "worker": job.worker,
+        "running_seconds": _since(job.since_ms, now_ms),
+        "heartbeat_seconds": _since(job.heartbeat_ms, now_ms),
     }
 
 
@@ -53,6 +68,9 @@ def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
         "algorithms": list(worker.algorithms),
         "draining": worker.draining,
         "configured": worker.configured,
+        "cores": worker.cores,
+        "memory_mb": worker.memory_mb,
+        "memory_free_mb": worker.memory_free_mb,
     }
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.answer import Json
 from service.front import Front
+from service.view import usage
 from slotwise.errors import unknown_job
 from slotwise.explain import why
 from slotwise.job import TERMINAL, Attempt, Job, State
@@ -58,6 +59,7 @@ def _running(job: Job) -> dict[str, Any]:
         "text": f"It runs on {job.worker}." if job.worker else "It runs.",
         "since": timestamp(job.started_ms),
         "worker": job.worker,
+        "heartbeat_at": timestamp(job.heartbeat_ms),
         "attempt": job.attempt,
         "cancel_requested": job.cancel_requested,
         "attempts": [_row(attempt) for attempt in job.history],
@@ -68,7 +70,7 @@ def _past(job: Job) -> dict[str, Any]:
     attempts = list(job.history)
     if job.started_ms is not None and job.ended_ms is not None:
         last = (job.error or {}).get("type") or job.state.value
-        attempts.append(Attempt(job.started_ms, job.ended_ms, job.worker or "", last))
+        attempts.append(Attempt(job.started_ms, job.ended_ms, job.worker or "", last, job.account))
     ran = sum(attempt.ended_ms - attempt.started_ms for attempt in attempts)
     begun = max(filter(None, (job.created_ms, job.due_ms if not job.history else None)), default=None)
     whole = None if job.ended_ms is None or begun is None else job.ended_ms - begun
@@ -88,5 +90,6 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "ended_at": timestamp(attempt.ended_ms),
         "worker": attempt.worker,
         "outcome": attempt.outcome,
-        "kill_steps": None,
+        "usage": usage(attempt.account),
+        "kill_steps": [{"at": timestamp(each.at_ms), "step": each.step} for each in attempt.account.kill_steps],
     }

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from service import query
 from service.answer import Json
 from service.front import Front
-from slotwise.log import DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS, prove
+from slotwise.admissions import DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS, prove
 
 
 async def proof(request: Request) -> Response:

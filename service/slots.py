@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service import body, query
 from service.answer import Json
-from service.concurrency import audit_object, effect_object, rich_view
+from service.concurrency import MOST_JOBS, audit_object, effect_object, rich_view
 from service.front import Front
 from service.resizing import resize_request
 from slotwise.steering import AUDIT_ENTRIES, unknown_algorithm
@@ -29,7 +29,7 @@ async def status(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """GET /jobs/concurrency"""
     front: Front = request.app.state.front
-    return Json(rich_view(await front.steering.snapshot()))
+    return Json(rich_view(await front.steering.snapshot(MOST_JOBS)))
 
 
 async def audit(request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.paths import job_url
+from slotwise.attempt import Account
 from slotwise.job import Job, State
 from slotwise.moment import timestamp
 
@@ -20,8 +21,8 @@ def job_object(job: Job) -> dict[str, Any]:
         "params": job.params,
         "result": job.result if job.state is State.COMPLETED else None,
         "error": job.error if job.state is State.FAILED else None,
-        "progress": None,
-        "message": None,
+        "progress": job.progress and job.progress[0],
+        "message": job.progress and job.progress[1],
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "priority": job.priority,
@@ -31,7 +32,7 @@ def job_object(job: Job) -> dict[str, Any]:
         "started_at": timestamp(job.started_ms),
         "completed_at": timestamp(job.ended_ms),
         "expires_at": timestamp(job.expires_ms),
-        "heartbeat_at": None,
+        "heartbeat_at": timestamp(job.heartbeat_ms),
         "wait_seconds": _seconds(ready_ms, job.started_ms),
         "run_seconds": _seconds(job.started_ms, job.ended_ms),
         "reason": job.reason if job.state is State.PENDING else None,
@@ -39,9 +40,16 @@ def job_object(job: Job) -> dict[str, Any]:
         "worker": job.worker,
         "webhook": None,
         "labels": job.labels,
-        "usage": None,
+        "usage": usage(job.account),
         "urls": {"self": url, "result": None, "events": None, "cancel": url + "/cancel"},
     }
+
+
+def usage(account: Account) -> dict[str, float | None] | None:
+    """What an attempt used; None where nothing was measured."""
+    if account.cpu_seconds is None and account.peak_memory_mb is None:
+        return None
+    return {"cpu_seconds": account.cpu_seconds, "peak_memory_mb": account.peak_memory_mb}
 
 
 def _ready_ms(job: Job) -> int | None:

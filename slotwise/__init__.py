@@ -4,7 +4,9 @@ This package is the contract that the front end (`service`) and the workers (`wo
 name that users import. It imports neither of them.
 """
 
-from slotwise.algorithm import Algorithm, Context, algorithm
+from slotwise.algorithm import Algorithm, algorithm
+from slotwise.context import Context, log, progress
 from slotwise.errors import JobError, SlotwiseError
+from slotwise.preload import preload
 
-__all__ = ["Algorithm", "Context", "JobError", "SlotwiseError", "algorithm"]
+__all__ = ["Algorithm", "Context", "JobError", "SlotwiseError", "algorithm", "log", "preload", "progress"]

@@ -1,47 +1,27 @@
 """The decorator that makes a plain typed function an algorithm, and what it knows about the function.
 
-Parameters become a strict pydantic model that forbids extras: its JSON Schema is published for the front end,
-and the model itself has the last word where the body runs. Runs no job: that is the worker's.
+Its types become a strict model and JSON Schemas (`signature`). Runs no job: that is the worker's.
 """
 
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints, overload
+from functools import WRAPPER_ASSIGNMENTS, cached_property
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError, to_json
-
-from slotwise.errors import JobError, SlotwiseError
+from slotwise.context import Context
 from slotwise.job import MOST_SLOTS
 from slotwise.limits import Limits
+from slotwise.preload import Hook
 from slotwise.rate import Rate
+from slotwise.signature import Signature, unusable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 Executor = Literal["process", "loop"]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a body may know of its job: ask for it with a parameter `ctx: Context`.
-
-    `deadline` is on the clock of `time.monotonic()`, in seconds, in the process that runs the body.
-    """
-
-    job_id: str
-    attempt: int
-    deadline: float
-
-    def remaining_seconds(self) -> float:
-        """Seconds left before the job's timeout; never below 0."""
-        return max(0.0, self.deadline - time.monotonic())
 
 
 @dataclass(frozen=True)
@@ -58,9 +38,12 @@ class Algorithm(Generic[P, R]):
     max_concurrent: int | None = None
     rate: str | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
+    preload: Hook | None = None  # a start-up hook of its own, beside those of its module
 
     def __post_init__(self) -> None:
         """Raises: SlotwiseError `invalid-algorithms` for limits that cannot be."""
+        told: dict[str, Any] = {name: getattr(self.function, name, None) for name in WRAPPER_ASSIGNMENTS}
+        vars(self).update(told, __wrapped__=self.function)  # for help(), inspect.signature() and editors
         faults = [*self.limits.faults(), *self._slot_faults()]
         if self.limits.as_dict() and self.executor != "process":
             faults += [
@@ -68,7 +51,7 @@ class Algorithm(Generic[P, R]):
                 "function runs on the worker's event loop: make it a plain `def`, or leave the limit out"
             ]
         if faults:
-            raise self._unusable("; ".join(faults))
+            raise unusable(self.name, "; ".join(faults))
 
     def _slot_faults(self) -> Iterator[str]:
         most = self.max_concurrent
@@ -98,69 +81,22 @@ class Algorithm(Generic[P, R]):
         return inspect.getdoc(self.function) or ""
 
     @cached_property
-    def wants_context(self) -> bool:
-        return "ctx" in inspect.signature(self.function).parameters
-
-    @cached_property
-    def parameters(self) -> type[BaseModel]:
-        """The strict model of the function's parameters. Raises: SlotwiseError `invalid-algorithms`."""
-        try:
-            hints = get_type_hints(self.function, include_extras=True)
-            fields = {
-                name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
-                for name, parameter in self._declared()
-            }
-            model: type[BaseModel] = create_model(
-                f"{self.name}Parameters",
-                __config__=ConfigDict(
-                    extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=False
-                ),
-                **fields,  # type: ignore[call-overload]
-            )
-            return model
-        except (NameError, TypeError, PydanticSchemaGenerationError, PydanticUserError) as error:
-            raise self._unusable(f"its parameters cannot be typed: {error}") from error
-
-    def _declared(self) -> list[tuple[str, inspect.Parameter]]:
-        declared = []
-        for name, parameter in inspect.signature(self.function).parameters.items():
-            if name == "ctx":
-                continue
-            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                raise self._unusable(f"parameter {name!r} must be an ordinary named one (no *, ** or /)")
-            if parameter.annotation is parameter.empty:
-                raise self._unusable(f"parameter {name!r} needs a type annotation")
-            declared.append((name, parameter))
-        return declared
+    def signature(self) -> Signature:
+        """What the function takes and gives, by its annotations."""
+        return Signature(self.function, self.name)
 
     def bind(self, args: Sequence[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-        """The values to call the function with. Raises: JobError `bad_params`.
+        """The values to call the function with. Raises: JobError `bad_params`."""
+        return self.signature.bind(args, params)
 
-        `args` are positional ones, as a stock arq client may send; JSON rules decide what is valid.
-        """
-        names = [name for name, _ in self._declared()]
-        if len(args) > len(names) or set(names[: len(args)]) & set(params):
-            raise JobError("bad_params", f"{self.name} takes {', '.join(names) or 'no parameters'}")
-        try:
-            given = to_json(dict(zip(names, args, strict=False)) | dict(params))
-            model = self.parameters.model_validate_json(given, strict=True)  # nested models as well
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_input=False, include_context=False)
-            text = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-            raise JobError("bad_params", text) from None
-        except PydanticSerializationError as error:
-            raise JobError("bad_params", str(error)) from None
-        return {name: getattr(model, name) for name in names}
-
-    def call(self, args: Sequence[Any], params: Mapping[str, Any], job: Mapping[str, Any]) -> Any:
-        """Bind and call, with a context of `job` {job_id, attempt, seconds} for a function that asks for one.
+    def call(self, args: Sequence[Any], params: Mapping[str, Any], context: Callable[[], Context]) -> Any:
+        """Bind and call; `context` makes the context for a function that asks for one.
 
         The coroutine of an async function is returned, not awaited. Raises: JobError `bad_params`.
         """
         values = self.bind(args, params)
-        if self.wants_context:
-            deadline = time.monotonic() + job["seconds"]
-            values["ctx"] = Context(job_id=job["job_id"], attempt=job["attempt"], deadline=deadline)
+        if self.signature.context_parameter is not None:
+            values[self.signature.context_parameter] = context()
         return self.function(**values)  # type: ignore[call-arg]
 
     def describe(self) -> dict[str, Any]:
@@ -176,20 +112,10 @@ class Algorithm(Generic[P, R]):
             "cpu_seconds": self.cpu_seconds,
             "max_concurrent": self.max_concurrent,
             "rate": self.rate,
-            "parameters": self.parameters.model_json_schema(),
-            "result": self._result_schema(),
+            "parameters": self.signature.schema(),
+            "result": self.signature.result_schema(),
             "example": dict(self.example),
         }
-
-    def _result_schema(self) -> dict[str, Any]:
-        hint = get_type_hints(self.function, include_extras=True).get("return", Any)
-        try:
-            return TypeAdapter(hint).json_schema(mode="serialization")
-        except (PydanticSchemaGenerationError, PydanticUserError):
-            return {}  # any JSON value: the annotation says nothing that JSON Schema can say
-
-    def _unusable(self, why: str) -> SlotwiseError:
-        return SlotwiseError("invalid-algorithms", f"algorithm {self.name!r} cannot be used: {why}")
 
 
 @overload

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from pydantic_core import to_json
 
 from slotwise.limits import NO_LIMITS, Limits
 
@@ -86,6 +88,63 @@ class Claimed:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KillStep:
+    """Something done to end a body: 'cancel', 'SIGTERM', 'SIGKILL', …; 'gone' when nothing was left of it.
+
+    `at_ms` is milliseconds since the epoch, by the worker's clock.
+    """
+
+    at_ms: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an attempt used, and how it was ended; None for what was not measured.
+
+    `peak_memory_mb` is the most resident memory of any one of its processes, in MB of 2^20 bytes, less what the
+    job's process began with.
+    """
+
+    cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    kill_steps: tuple[KillStep, ...] = ()
+
+    def as_json(self) -> bytes:
+        """For the record, which only passes it on; b'' where there is nothing to tell."""
+        if self == NO_ACCOUNT:
+            return b""
+        told: dict[str, Any] = {}
+        if self.cpu_seconds is not None:
+            told["cpu_seconds"] = round(self.cpu_seconds, 6)
+        if self.peak_memory_mb is not None:
+            told["peak_memory_mb"] = round(self.peak_memory_mb, 3)
+        if self.kill_steps:
+            told["kill_steps"] = [[each.at_ms, each.step] for each in self.kill_steps]
+        return to_json(told, inf_nan_mode="null")
+
+    def figures(self) -> tuple[str | float, str | float]:
+        """CPU time in ms and memory in MB, for the averages; '' where they were not measured."""
+        cpu, peak = self.cpu_seconds, self.peak_memory_mb
+        if cpu is None or peak is None or not math.isfinite(cpu + peak):
+            return "", ""
+        return round(cpu * 1000, 3), round(peak, 3)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Account:
+        """From decoded JSON. Raises: ValueError, TypeError for what `as_json` did not write."""
+        cpu, peak = told.get("cpu_seconds"), told.get("peak_memory_mb")
+        return cls(
+            cpu_seconds=None if cpu is None else float(cpu),
+            peak_memory_mb=None if peak is None else float(peak),
+            kill_steps=tuple(KillStep(int(at_ms), str(step)) for at_ms, step in told.get("kill_steps", ())),
+        )
+
+
+NO_ACCOUNT: Final = Account()
+
+
 @dataclass(slots=True)
 class Finish:
     """The end of one attempt. Times in ms; `keep_ms` None keeps the result for ever."""
@@ -101,8 +160,9 @@ class Finish:
     mark_ms: int = 0
     attempt: int = 1
     own_end: bool = False  # of its body: not cancelled, killed or handed back
+    account: Account = NO_ACCOUNT
 
-    def args(self) -> tuple[str | bytes | int, ...]:
+    def args(self) -> tuple[str | bytes | int | float, ...]:
         """In the order of finish.lua."""
         keep = "" if self.keep_ms is None else self.keep_ms
         return (
@@ -117,6 +177,8 @@ class Finish:
             self.mark_ms,
             self.attempt,
             "1" if self.own_end else "",
+            self.account.as_json(),
+            *self.account.figures(),
         )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from slotwise import scripts
 from slotwise.attempt import Claim, Claimed, Finish
 from slotwise.keys import ABORT, PER_JOB, Keys
 from slotwise.line import Line
+from slotwise.words import Words
 
 
 class Claims:
@@ -36,21 +37,40 @@ class Claims:
         """End attempts: 'ok', 'again' or 'stale' for each. Raises: redis.RedisError."""
         return _texts(await scripts.FINISH.run(self._redis, *self._finish(incarnation, finishes)))
 
-    async def exchange(self, finishes: Sequence[Finish], claim: Claim) -> tuple[list[str], Claimed]:
-        """`finish`, then `claim`, in one round trip. Raises: redis.RedisError."""
+    async def say(self, incarnation: str, words: Sequence[Words], keep_bytes: int) -> list[str]:
+        """Tell what running jobs say: 'ok', 'again' or 'stale' for each. Raises: redis.RedisError."""
+        return _texts(await scripts.SAY.run(self._redis, *self._say(incarnation, words, keep_bytes)))
+
+    async def exchange(
+        self, finishes: Sequence[Finish], claim: Claim, words: Sequence[Words] = (), keep_bytes: int = 0
+    ) -> tuple[list[str], Claimed]:
+        """`say`, `finish`, then `claim`, in one round trip. Raises: redis.RedisError.
+
+        Words that the server refuses, as when it is full, are lost, and nothing else.
+        """
         commands = [scripts.CLAIM.call(*self._claim(claim))]
         if finishes:
             commands.insert(0, scripts.FINISH.call(*self._finish(claim.incarnation, finishes)))
+        if words:
+            commands.insert(0, scripts.SAY.call(*self._say(claim.incarnation, words, keep_bytes)))
         replies = await self._line.ask(*commands)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             # a server that started anew: whatever it did execute, it does not do twice
-            await scripts.FINISH.load(self._redis)
-            await scripts.CLAIM.load(self._redis)
-            return await self.exchange(finishes, claim)
+            for script in (scripts.SAY, scripts.FINISH, scripts.CLAIM):
+                await script.load(self._redis)
+            return await self.exchange(finishes, claim, words, keep_bytes)
+        if words and isinstance(replies[0], ResponseError):
+            replies[0] = []
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
-        return _texts(replies[0]) if finishes else [], Claimed.of(claim.number, replies[-1])
+        return _texts(replies[-2]) if finishes else [], Claimed.of(claim.number, replies[-1])
+
+    def _say(
+        self, incarnation: str, words: Sequence[Words], keep_bytes: int
+    ) -> tuple[list[str], list[scripts.Arg]]:
+        keys = [self._keys.held(incarnation), *PER_JOB]
+        return keys, [self._keys.told, keep_bytes, *(arg for each in words for arg in each.args())]
 
     def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
         keys = self._keys

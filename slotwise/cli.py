@@ -83,7 +83,7 @@ def status(json: bool) -> None:
 @main.command()
 @click.option(
     "--window",
-    type=click.IntRange(1, 604_800),  # as slotwise.log has it
+    type=click.IntRange(1, 604_800),  # as slotwise.admissions has it
     default=3_600,
     show_default=True,
     help="Seconds to look back.",
@@ -93,12 +93,29 @@ def prove(window: int, json: bool) -> None:
     """Replay the admission log: was the cap kept at every instant? Exit status 1 where it was not."""
     import asyncio
 
-    from slotwise.log import prove
+    from slotwise.admissions import prove
     from slotwise.settings import load
 
     verdict = asyncio.run(_asked(load(), lambda store: prove(store, window)))
     click.echo(jsonlib.dumps(verdict.as_dict()) if json else verdict.as_text())
     raise SystemExit(0 if verdict.holds else 1)
+
+
+@main.command()
+@click.argument("caps", nargs=-1, type=click.IntRange(1, 100_000))
+@click.option("--json", is_flag=True, help="Print what GET /jobs/concurrency/advice answers.")
+def size(caps: tuple[int, ...], json: bool) -> None:
+    """Say what the cap binds on, how long jobs would wait at other CAPS, and from where on more gains nothing."""
+    import asyncio
+
+    from slotwise import sizing
+    from slotwise.advice import advise
+    from slotwise.settings import load
+    from slotwise.steering import Steering
+
+    demand = asyncio.run(_asked(load(), lambda store: Steering(store.redis, store.keys).demand()))
+    advice = advise(demand, caps)
+    click.echo(jsonlib.dumps(sizing.as_dict(advice)) if json else sizing.as_text(advice))
 
 
 async def _asked(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from typing import Any, Final, Literal
 
 Code = Literal[
@@ -123,6 +124,18 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception as unprintable:
         return f"(its message raised {type(unprintable).__name__})"
+
+
+def exited(end: SystemExit) -> JobError:
+    """A body that called `sys.exit`."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return JobError("crashed", f"the job called sys.exit({end.code!r})", f"exit code {code}")
+
+
+def described(error: BaseException) -> JobError:
+    """The error as the job's record tells it: type, message, and the end of the traceback."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-20)
+    return JobError("exception", f"{type(error).__name__}: {text_of(error)}", "".join(lines)[-MAX_DETAIL_CHARS:])
 
 
 def printable(text: str, limit: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from slotwise.attempt import NO_ACCOUNT, Account
 from slotwise.limits import NO_LIMITS, Limits
 
 
@@ -96,6 +97,7 @@ class Attempt:
     ended_ms: int
     worker: str
     outcome: str
+    account: Account = NO_ACCOUNT
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,10 @@ class Job:
     cancel_requested: bool = False
     worker: str | None = None
     history: tuple[Attempt, ...] = ()  # the attempts that did not end the job
+    account: Account = NO_ACCOUNT  # of the attempt that did
+    progress: tuple[float, str] | None = None  # of the latest attempt: percent, message
+    incarnation: str | None = None  # of the worker that runs it, while it runs
+    heartbeat_ms: int | None = None  # while it runs
 
 
 @dataclass(frozen=True)

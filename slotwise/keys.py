@@ -4,7 +4,7 @@ arq's own keys mean here what they mean in arq. Ours live under `slotwise:`; tho
 fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
-    the queue · the payload and record of a job that has not ended · running, pending:* · promote · unstarted ·
+    the queue · payload, record and said of a job that has not ended · running, pending:* · promote · unstarted ·
     suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log (bounded) · meter ·
     drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last
     week)
@@ -30,10 +30,11 @@ RESULT: Final = result_key_prefix  # arq:result:{id}        string, the envelope
 IN_PROGRESS: Final = in_progress_key_prefix  # arq:in-progress:{id}   string, "1" while it runs
 RETRY: Final = retry_key_prefix  # arq:retry:{id}         string, attempts so far, TTL
 RECORD: Final = "slotwise:job:"  # slotwise:job:{id}      hash, what became of the job, TTL once it ended
+SAID: Final = "slotwise:said:"  # slotwise:said:{id}     stream, what the job said of itself, TTL once it ended
 ABORT: Final = abort_jobs_ss  # arq:abort              zset id -> ms of the request to cancel
 
 # The order in which every script gets the prefixes of per-job keys.
-PER_JOB: Final = (RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT)
+PER_JOB: Final = (RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class Keys:
 
     @cached_property
     def pace(self) -> str:
-        """hash: `n`, `mean`, `square` of all, and `n:…` of each algorithm: ms for which jobs hold slots."""
+        """hash: `n`, `mean`, `square` of all, and `n:…` of each algorithm: ms for which jobs hold slots; of each
+        algorithm `cpu_n:`, `cpu:`, `peak:`, what they use, and `came:`, `went:`, how many there are (`pace`)."""
         return self.prefix + "pace"
 
     @cached_property
@@ -171,6 +173,11 @@ class Keys:
     def ended(self) -> str:
         """channel: the id of each job that reached a terminal state."""
         return self.prefix + "ended"
+
+    @cached_property
+    def told(self) -> str:
+        """channel: the id of each job whose stream `said` has something new."""
+        return self.prefix + "told"
 
     def serves(self, incarnation: str) -> str:
         """set: the functions that this worker's start serves."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from slotwise import wire
+from slotwise.attempt import NO_ACCOUNT, Account
 from slotwise.job import TERMINAL, Attempt, Job, Reason, State, Submission
 
 DAMAGED: Final = {"type": "lost", "message": "the job's record in Redis is damaged", "detail": None}
@@ -99,14 +100,43 @@ def read_job(
         cancel_requested=state is State.RUNNING and ("cancel_requested" in fields or abort is not None),
         worker=None if state is State.PENDING else _text(fields.get("worker")),
         history=_history(fields.get("history")),
+        progress=None if state is State.PENDING else _progress(fields),
+        incarnation=_text(fields.get("incarnation")) if state is State.RUNNING else None,
+        account=_account(_json(fields.get("account"))) if state in TERMINAL else NO_ACCOUNT,
     )
+
+
+def as_heartbeat(seen: bytes | None, started_ms: int | None) -> int | None:
+    """When a running job was last known to live: when its worker was `seen`, or it started if later."""
+    seen_ms = _int(seen)
+    return None if seen_ms is None else max(seen_ms, started_ms or 0)
 
 
 def _history(value: bytes | None) -> tuple[Attempt, ...]:
     try:
-        return tuple(Attempt(**row) for row in wire.decode(b"[%b]" % value)) if value else ()
-    except (ValueError, TypeError):
+        rows = wire.decode(b"[%b]" % value) if value else ()
+        return tuple(Attempt(**row | {"account": _account(row.get("account"))}) for row in rows)
+    except (ValueError, TypeError, AttributeError):
         return ()
+
+
+def _progress(fields: Mapping[str, bytes]) -> tuple[float, str] | None:
+    """What the latest attempt said, not one before it."""
+    if fields.get("progress_of") != fields.get("started") or "progress" not in fields:
+        return None
+    try:
+        percent, message = wire.decode(fields["progress"])
+        return float(percent), str(message)
+    except (ValueError, TypeError):
+        return None
+
+
+def _account(told: Any) -> Account:
+    """None of it where it is damaged."""
+    try:
+        return Account.of(told) if told else NO_ACCOUNT
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return NO_ACCOUNT
 
 
 def _without_record(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from slotwise import wire
+from slotwise.attempt import NO_ACCOUNT
 from slotwise.errors import SlotwiseError
 from slotwise.job import TERMINAL, Job, Reason, State
 
@@ -53,4 +54,7 @@ def as_retried(job: Job, due_ms: int) -> Job:
         expires_ms=None,
         cancel_requested=False,
         worker=None,
+        history=(),
+        account=NO_ACCOUNT,
+        progress=None,
     )

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(262_144, ge=1_024, description="bytes that a request's body may have")
     max_result_bytes: int = Field(1_048_576, ge=1_024, description="bytes that a job's result may have as JSON")
+    max_log_bytes: int = Field(
+        65_536, ge=0, le=1_048_576, description="bytes of a job's output that are kept, the newest; 0: none"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
 
     @field_validator("algorithms", mode="before")

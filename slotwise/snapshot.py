@@ -50,6 +50,9 @@ class LiveWorker:
     algorithms: tuple[str, ...]
     draining: bool
     configured: int | None
+    cores: float | None = None  # that its processes may use, as the machine or a quota allows
+    memory_mb: int | None = None
+    memory_free_mb: int | None = None  # when its lease began
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
@@ -65,6 +68,9 @@ class LiveWorker:
             algorithms=tuple(sorted(map(_text, serves))),
             draining="drained" in fields,
             configured=_number(fields.get("configured", "")),
+            cores=float(fields["cores"]) if fields.get("cores") else None,
+            memory_mb=_number(fields.get("memory_mb", "")),
+            memory_free_mb=_number(fields.get("memory_free_mb", "")),
         )
 
     @property
@@ -109,6 +115,24 @@ class AlgorithmSlots:
 
 
 @dataclass(frozen=True)
+class RunningJob:
+    """A job in a slot. `heartbeat_ms`: when it was last known to live; None: its worker's lease is gone."""
+
+    id: str
+    algorithm: str | None
+    worker: str | None
+    since_ms: int
+    heartbeat_ms: int | None
+
+    @classmethod
+    def of(cls, reply: Sequence[bytes]) -> Self:
+        job_id, algorithm, worker, since, seen = reply
+        since_ms = int(float(since))
+        heartbeat_ms = max(int(seen), since_ms) if seen else None
+        return cls(_text(job_id), _text(algorithm) or None, _text(worker) or None, since_ms, heartbeat_ms)
+
+
+@dataclass(frozen=True)
 class Effect:
     """What another cap would do at once. `fills` is the most: limits of their own may hold some of these back."""
 
@@ -135,11 +159,12 @@ class Snapshot:
     workers: tuple[LiveWorker, ...]
     algorithms: tuple[AlgorithmSlots, ...]
     meter: Meter | None
+    jobs: tuple[RunningJob, ...]  # those that run longest, as many as were asked for
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
         """From what snapshot.lua returns."""
-        counts, (configured, override), workers, algorithms, meter = reply
+        counts, (configured, override), workers, algorithms, meter, jobs = reply
         now, cap, running, waiting, scheduled, within_reach, oldest, hold = counts
         return cls(
             now_ms=int(now),
@@ -154,6 +179,7 @@ class Snapshot:
             workers=_by_name(map(LiveWorker.of, workers)),
             algorithms=tuple(sorted(map(AlgorithmSlots.of, algorithms), key=lambda one: one.name)),
             meter=Meter.of(dict(zip(meter[::2], meter[1::2], strict=True))),
+            jobs=tuple(map(RunningJob.of, jobs)),
         )
 
     def algorithm(self, name: str) -> AlgorithmSlots | None:

@@ -14,8 +14,10 @@ from redis.asyncio import Redis
 
 from slotwise import scripts, wire
 from slotwise.away import reachable
+from slotwise.demand import Demand
 from slotwise.errors import SlotwiseError, printable
 from slotwise.keys import RECORD, Keys
+from slotwise.pace import Pace
 from slotwise.snapshot import Snapshot
 
 AUDIT_ENTRIES: Final = 1000  # as override.lua keeps
@@ -60,16 +62,23 @@ class Steering:
         self._redis = redis
         self._keys = keys or Keys()
 
-    async def snapshot(self) -> Snapshot:
-        """The whole picture, of one instant."""
+    async def snapshot(self, most_jobs: int = 0) -> Snapshot:
+        """The whole picture, of one instant, with so many running jobs by name."""
         keys = self._keys
         named = [keys.queue, keys.running, keys.cap, keys.limits, keys.leases, keys.catalogue, keys.served]
         aside = [keys.parked, keys.suspects, keys.meter, keys.pace]
         prefixes = [keys.running_of, keys.parked_of, keys.workers, keys.held(""), keys.serves(""), RECORD]
+        known = [*named, *aside, *prefixes, keys.pending_of]
         with reachable():
-            return Snapshot.of(
-                await scripts.SNAPSHOT.run(self._redis, [*named, *aside, *prefixes, keys.pending_of], [""])
-            )
+            reply = await scripts.SNAPSHOT.run(self._redis, known, ["", most_jobs])
+        return Snapshot.of(reply)
+
+    async def demand(self) -> Demand:
+        """What the fleet has, and what is asked of it."""
+        snapshot = await self.snapshot()
+        with reachable():
+            fields = await self._redis.execute_command("HGETALL", self._keys.pace)
+        return Demand.of(snapshot, Pace.of(fields))
 
     async def resize(
         self, cap: int | None, *, by: str, algorithm: str = "", reason: str = "", ttl_ms: int | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self
 
 from pydantic_core import to_json
@@ -28,7 +28,7 @@ from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.rate import Rate
-from slotwise.record import as_queued, read_job, submit_args
+from slotwise.record import as_heartbeat, as_queued, read_job, submit_args
 from slotwise.retry import as_retried, retry_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
@@ -114,7 +114,12 @@ class Store:
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
-        return (await self._read(job_id))[0]
+        job = (await self._read(job_id))[0]
+        if job is None or job.incarnation is None:
+            return job
+        with reachable():
+            seen = await self.redis.execute_command("HGET", self.keys.worker(job.incarnation), "seen")
+        return replace(job, heartbeat_ms=as_heartbeat(seen, job.started_ms))
 
     async def _read(self, job_id: str) -> tuple[Job | None, bytes | None]:
         """The job, and the envelope of its result."""

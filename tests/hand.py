@@ -32,12 +32,15 @@ class Hand:
         self.leases.enlist(self.incarnation, 10_000, {"name": self.incarnation, **row}, self._serves)
 
     async def claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claimed:
+        claimed = await self.store.claims.claim(self.next_claim(asked, ids=ids))
+        self.granted |= {grant.id: grant for grant in claimed.grants}
+        return claimed
+
+    def next_claim(self, asked: int = 1, *, ids: tuple[str, ...] = ()) -> Claim:
         self.number += 1
         prefix = f"{self.number}-{secrets.token_hex(16)}-"
         self.last = Claim(self.incarnation, self.number, asked, prefix, "any", True, self.incarnation, ids)
-        claimed = await self.store.claims.claim(self.last)
-        self.granted |= {grant.id: grant for grant in claimed.grants}
-        return claimed
+        return self.last
 
     async def claim_one(self, asked: int = 1) -> Grant:
         """The only job that a claim grants."""
@@ -45,9 +48,12 @@ class Hand:
         return grant
 
     async def finish(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> str:
-        self.granted.pop(grant.id, None)
-        finish = Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
+        finish = self.finish_of(grant, outcome, **fields)
         return (await self.store.claims.finish(self.incarnation, [finish]))[0]
+
+    def finish_of(self, grant: Grant, outcome: Any = "completed", **fields: Any) -> Finish:
+        self.granted.pop(grant.id, None)
+        return Finish(grant.id, grant.token, outcome, keep_ms=KEEP_MS, attempt=grant.attempt, **fields)
 
 
 def a_job(**fields: Any) -> Submission:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slotwise.log import prove
+from slotwise.admissions import prove
 from slotwise.steering import Steering
 from slotwise.store import Store
 from tests.facts import wait_for

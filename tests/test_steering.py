@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from slotwise import algorithm, scripts
+from slotwise.admissions import prove
 from slotwise.errors import SlotwiseError
 from slotwise.lease import LeaseStore
-from slotwise.log import prove
 from slotwise.snapshot import Effect
 from slotwise.steering import AuditEntry, Steering
 from slotwise.store import Store

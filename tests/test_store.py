@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slotwise import scripts, wire
-from slotwise.attempt import Claim, Finish, Grant
+from slotwise.attempt import NO_ACCOUNT, Account, Claim, Finish, Grant, KillStep
 from slotwise.errors import SlotwiseError
 from slotwise.job import MOVES, TERMINAL, Job, Move, State, Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
@@ -142,6 +142,18 @@ async def test_a_copy_of_an_exchange_that_arrives_after_a_later_one_grants_nothi
     assert (await store.claims.claim(late)).grants == ()
     assert (await store.claims.claim(unheard)).grants == (granted,), "the copy did not make it a new exchange"
     await worker.finish(granted)
+
+
+async def test_what_an_attempt_used_and_how_it_was_ended(store: Store, hand: Any) -> None:
+    worker, grant = await started(store, hand)
+    killed = Account(1.5, 20.25, (KillStep(7, "SIGTERM"), KillStep(9, "gone")))
+    assert await worker.finish(grant, "retry", account=killed) == "ok"
+    assert (await seen(store, grant.id)).account == NO_ACCOUNT
+    assert await worker.finish(await worker.claim_one(), "failed", account=Account(0.25, 8.0)) == "ok"
+    job = await seen(store, grant.id)
+    assert (job.account, [attempt.account for attempt in job.history]) == (Account(0.25, 8.0), [killed])
+    await store.redis.hset(RECORD + grant.id, "account", b'{"kill_steps": [7]}')
+    assert (await seen(store, grant.id)).account == NO_ACCOUNT  # damaged
 
 
 async def test_a_finish_sent_again_changes_nothing(store: Store, hand: Any) -> None:

@@ -11,7 +11,6 @@ import random
 import resource
 import signal
 import socket
-import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -20,9 +19,10 @@ from arq.worker import Retry
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
-from slotwise.errors import MAX_DETAIL_CHARS, JobError, text_of
+from slotwise.context import Context, own_process
+from slotwise.errors import JobError, described, exited
 from slotwise.limits import Limits
-from worker import frames, kernel
+from worker import frames, kernel, voice
 from worker.bounds import Bounds
 
 EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a fault outside of the body
@@ -34,9 +34,11 @@ def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[
         kernel.die_with_parent(parent)
         kernel.adopt_orphans()  # its descendants stay below it, so that they are found and killed with it
         _become_plain()
-        call = _receive(channel)
-        channel.sendall(_answer(call, algorithms))
-        _flush()
+        call, descriptors = _receive(channel)
+        context = Context.until(call["job_id"], call["attempt"], call["seconds"], voice.raised(descriptors))
+        own_process(context)
+        channel.sendall(_answer(call, algorithms, context))
+        voice.flush()
     except BrokenPipeError:
         os._exit(0)  # the worker is gone: nobody is there to hear
     except BaseException:
@@ -56,21 +58,25 @@ def _become_plain() -> None:
     random.seed()
 
 
-def _receive(channel: socket.socket) -> dict[str, Any]:
-    unpacker = frames.Unpacker()
-    while data := channel.recv(1 << 16):
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The call, and the descriptors that came with it."""
+    unpacker, passed = frames.Unpacker(), list[int]()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 2)
+        passed += descriptors
         for _, body in unpacker.feed(data):
-            call: dict[str, Any] = wire.decode(body)
-            return call
+            return wire.decode(body), passed
+        if not data:
+            break
     os._exit(0)  # the worker hung up before it said what to run
 
 
-def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]]) -> bytes:
+def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any]], context: Context) -> bytes:
     """The one message that tells what became of the call."""
     bounds = Bounds(Limits.of(call))
     bounds.impose()
     try:
-        result = algorithms[call["algorithm"]].call(call["args"], call["params"], call)
+        result = algorithms[call["algorithm"]].call(call["args"], call["params"], lambda: context)
         bounds.body_ended()
     except BaseException as error:  # whatever a body raises is its outcome, KeyboardInterrupt too
         bounds.body_ended()
@@ -102,23 +108,3 @@ def _failed(error: BaseException, bounds: Bounds) -> bytes:
 
 def _failure(error: JobError) -> bytes:
     return frames.pack(frames.FAILURE, wire.encode(error.as_dict()))
-
-
-def exited(end: SystemExit) -> JobError:
-    """A body that called `sys.exit`."""
-    code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return JobError("crashed", f"the job called sys.exit({end.code!r})", f"exit code {code}")
-
-
-def described(error: BaseException) -> JobError:
-    """The error as the job's record tells it: type, message, and the end of the traceback."""
-    lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-20)
-    return JobError("exception", f"{type(error).__name__}: {text_of(error)}", "".join(lines)[-MAX_DETAIL_CHARS:])
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # the body closed it
-            continue

@@ -10,14 +10,18 @@ import arq.worker
 from arq.jobs import SerializationError, deserialize_job_raw
 from arq.utils import ms_to_datetime, timestamp_ms
 
-from slotwise import wire
+from slotwise import context, wire
 from slotwise.attempt import Finish, Grant
 from slotwise.errors import JobError, text_of
+from slotwise.words import Words
 from worker import outcome
 from worker.envelope import Call, Envelope
 from worker.function import AlgorithmFunction, attempts_of, keep_ms
+from worker.hearing import Hearing
 from worker.outcome import Verdict
 from worker.report import Report
+from worker.speech import Speech
+from worker.tally import Tally
 
 if TYPE_CHECKING:
     from worker.loop import Worker
@@ -30,7 +34,7 @@ CRON_MARK_MS: Final = int(arq.worker.keep_cronjob_progress * 1000)  # type: igno
 class Execution:
     """Runs one job's body and its hooks, all in `task`, and ends the attempt."""
 
-    def __init__(self, worker: Worker, grant: Grant, incarnation: str) -> None:
+    def __init__(self, worker: Worker, hearing: Hearing, grant: Grant, incarnation: str) -> None:
         self.grant = grant
         self.incarnation = incarnation
         self.task: asyncio.Task[None]
@@ -45,6 +49,11 @@ class Execution:
         self.attempt = grant.attempt
         self.function: Any = None
         self.started_ms = timestamp_ms()
+        self.tally = Tally()
+        self._hearing = hearing
+        self._speech: Speech | None = None
+        self._context: context.Context | None = None
+        self._seconds: float | None = None  # that its body may run
         self._report = Report(self)
 
     def cancel(self) -> None:
@@ -165,19 +174,22 @@ class Execution:
 
     async def _run_body(self) -> Any:
         worker, function, call = self.worker, self.function, self.call
-        timeout = self.grant.timeout or function.timeout_s or worker.job_timeout_s
+        timeout = self._seconds = self.grant.timeout or function.timeout_s or worker.job_timeout_s
         self.started_ms = timestamp_ms()
         self._report.started()
         if isinstance(function, AlgorithmFunction):
             limits = function.algorithm.limits.tightened_by(self.grant.limits)
             job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": timeout, **limits.as_dict()}
-            coroutine = worker.bodies.run(function.algorithm, call.args, call.kwargs, job)
+            coroutine = worker.bodies.run(
+                function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body
+            )
         else:
             coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))
         # the body has no task of its own, nor the timeout a context: together they cost as much as all the rest
         limit = None if timeout is None else worker.loop.call_later(timeout, self._time_out)
         worker.job_tasks[self.grant.id] = self.task
         self._in_body = self._ran = True
+        here = context.begin(self._known_to_body)
         try:
             return await coroutine
         except asyncio.CancelledError:
@@ -186,11 +198,24 @@ class Execution:
             raise
         finally:
             self._in_body = False
+            context.end(here)
             del worker.job_tasks[self.grant.id]
             if limit is not None:
                 limit.cancel()
             if self.task.cancelling():  # whoever cancelled meant the body
                 await self._forget_cancel()
+
+    def _known_to_body(self) -> context.Context:
+        """The body's context, made when it, or what it calls, asks for it."""
+        if self._context is None:
+            grant, keep = self.grant, self.worker.settings.max_log_bytes
+            self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, lambda: self._stopping)
+            self._context = context.Context.until(self.grant.id, self.attempt, self._seconds, self._speech)
+        return self._context
+
+    def last_words(self) -> Words | None:
+        """What the body said that the store has not been told."""
+        return None if self._speech is None else self._hearing.last_words(self._speech)
 
     async def _forget_cancel(self) -> None:
         while self.task.uncancel():
@@ -230,6 +255,7 @@ class Execution:
             mark_ms=CRON_MARK_MS if cron else 0,
             attempt=self.attempt - (not verdict.counted),
             own_end=self._ran and verdict.counted and verdict.outcome in ("completed", "failed", "retry"),
+            account=self.tally.account(),
         )
 
     def _kept_ms(self) -> int | None:

@@ -27,7 +27,7 @@ from worker.end import End
 from worker.shortage import NoProcess
 from worker.zygote import DEADLINE, MARK
 
-READY_SECONDS: Final = 120.0  # that the user's modules may take to load
+READY_SECONDS: Final = 900.0  # that the user's modules and start-up hooks may take to load
 STOP_SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 0.02  # until an order is sent again for which the kernel had no room
 RECEIVE_BYTES: Final = 1 << 18  # at once
@@ -93,9 +93,13 @@ class Link:
 
     async def ready(self) -> None:
         """Return once the user's modules are loaded. Raises: ZygoteDied if they cannot be."""
-        async with asyncio.timeout(READY_SECONDS):
-            if not await asyncio.shield(self._ready):
-                raise ZygoteDied("the algorithms could not be loaded")
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                if not await asyncio.shield(self._ready):
+                    raise ZygoteDied("the algorithms could not be loaded")
+        except TimeoutError:
+            sys.stderr.write(f"slotwise: the algorithms' modules took over {READY_SECONDS:.0f} s to load\n")
+            raise ZygoteDied("the algorithms took too long to load") from None
 
     def extend(self, deadline: float) -> None:
         """From any thread: let bodies live until `deadline` on kernel.clock(), when the kernel ends them all."""

@@ -28,6 +28,7 @@ from worker.exchange import Ending
 from worker.execution import Execution
 from worker.function import as_function
 from worker.patience import Patience
+from worker.preloading import Preloading
 from worker.roster import Roster
 from worker.station import Station
 
@@ -67,6 +68,7 @@ class Worker(arq.worker.Worker):
         self.subscribers: list[Subscriber] = [log.write]
         self._own_slots = max_jobs
         self._modules = tuple(modules)
+        self.preloading = Preloading(self._modules)
         self._cap = FIRST_CAP
         self._roster = Roster(self)
         self._woken = asyncio.Event()
@@ -241,7 +243,7 @@ class Worker(arq.worker.Worker):
         self._roster.cancel(claimed.cancels)
         for grant in claimed.grants:
             if station.lease.fresh:
-                self._roster.start(grant, station.exchange.incarnation)
+                self._roster.start(grant, station.exchange.incarnation, station.hearing)
             else:  # the bodies have been ended for want of contact, and this reply is late
                 station.exchange.end(Ending(Finish(grant.id, grant.token, "release")))
         self._acknowledged = claimed.number
@@ -256,9 +258,14 @@ class Worker(arq.worker.Worker):
         """Tell the store of an attempt's end with the next exchange, which this brings about."""
         self._roster.body_ended(execution)
         if self.station is not None:
-            self.station.exchange.end(Ending(finish, partial(self._roster.answered, execution)))
-            self._woken.set()
-            self._flush_soon()
+            told = partial(self._roster.answered, execution)
+            self.station.exchange.end(Ending(finish, told, execution.last_words()))
+            self.something_to_tell()
+
+    def something_to_tell(self) -> None:
+        """The exchange has something for the store."""
+        self._woken.set()
+        self._flush_soon()
 
     def _flush_soon(self) -> None:
         """Tell the store what has ended although no `main` runs that would."""

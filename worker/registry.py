@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError
+from slotwise.preload import Hook, hooks_in, name_of
 
 GROUP: Final = "slotwise.algorithms"
+
+Where = Literal["process", "worker"]  # bodies run: in processes of their own, or in the worker's
+
+
+@dataclass(frozen=True)
+class Home:
+    """A module with its algorithms and start-up hooks."""
+
+    module: str
+    algorithms: list[Algorithm[Any, Any]]
+    hooks: list[Hook]
+
+    def hooks_for(self, where: Where) -> list[Hook]:
+        """Those that must have run before a body of the module begins there."""
+        here = [one for one in self.algorithms if (one.executor == "process") == (where == "process")]
+        own = [one.preload for one in here if one.preload is not None]
+        return [*self.hooks, *own] if here else []
+
+    def check(self) -> None:
+        """Raises: SlotwiseError `invalid-algorithms` for a hook that would run nowhere."""
+        idle = [name_of(hook) for hook in self.hooks if inspect.iscoroutinefunction(hook)]
+        if idle and not self.hooks_for("worker"):
+            raise SlotwiseError(
+                "invalid-algorithms",
+                f"start-up hook {idle[0]!r} of {self.module} is async, and runs in the worker's own process only, "
+                "where no algorithm of its module runs: make it a plain `def`",
+            )
 
 
 def load(modules: Sequence[str]) -> dict[str, Algorithm[Any, Any]]:
     """Every algorithm by its name, each checked to be usable. Raises: SlotwiseError `invalid-algorithms`."""
     found: dict[str, Algorithm[Any, Any]] = {}
     origin: dict[str, str] = {}
-    for module in _modules(modules):
-        for candidate in _algorithms(module):
+    for home in homes(modules):
+        home.check()
+        module = home.module
+        for candidate in home.algorithms:
             known = found.setdefault(candidate.name, candidate)
             if known is not candidate:
                 raise SlotwiseError(
@@ -33,12 +65,17 @@ def load(modules: Sequence[str]) -> dict[str, Algorithm[Any, Any]]:
     return found
 
 
+def homes(modules: Sequence[str]) -> list[Home]:
+    """Every module with algorithms, imported. Raises: SlotwiseError `invalid-algorithms`."""
+    return [_home(module) for module in _modules(modules)]
+
+
 def _modules(named: Sequence[str]) -> Iterable[str]:
     shipped = sorted({entry.value for entry in entry_points(group=GROUP)})
     return dict.fromkeys([*shipped, *named])
 
 
-def _algorithms(module: str) -> list[Algorithm[Any, Any]]:
+def _home(module: str) -> Home:
     try:
         loaded = importlib.import_module(module)
     except SlotwiseError:
@@ -55,7 +92,7 @@ def _algorithms(module: str) -> list[Algorithm[Any, Any]]:
             f"the algorithms of {module!r} cannot be imported: {type(error).__name__}: {error} "
             f"({at.filename}:{at.lineno})",
         ) from error
-    found = [value for value in vars(loaded).values() if isinstance(value, Algorithm)]
+    found: list[Algorithm[Any, Any]] = [value for value in vars(loaded).values() if isinstance(value, Algorithm)]
     if not found:
         raise SlotwiseError("invalid-algorithms", f"module {module!r} has no function decorated with @algorithm")
-    return found
+    return Home(module, found, hooks_in(vars(loaded)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slotwise.attempt import Grant
 from worker.execution import Execution
+from worker.hearing import Hearing
 
 if TYPE_CHECKING:
     from worker.loop import Worker
@@ -20,10 +21,10 @@ class Roster:
         self._busy: dict[str, Execution] = {}  # those whose bodies may be alive
         self._errors: list[BaseException] = []
 
-    def start(self, grant: Grant, incarnation: str) -> None:
+    def start(self, grant: Grant, incarnation: str, hearing: Hearing) -> None:
         """Run what was granted, as a task that arq's own code finds under the job's id."""
         worker = self._worker
-        execution = Execution(worker, grant, incarnation)
+        execution = Execution(worker, hearing, grant, incarnation)
         self._executions[grant.token] = self._busy[grant.token] = execution
         task = worker.loop.create_task(execution.run())
         if not task.done():  # an eager one may be, and has then told of its end

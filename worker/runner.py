@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -13,12 +14,17 @@ from typing import Any, Final
 from arq.worker import Retry
 
 from slotwise import wire
+from slotwise.context import Voice
 from slotwise.errors import JobError
 from slotwise.limits import Limits
 from worker import frames, shortage
+from worker.capture import Capture
 from worker.end import End, describe
+from worker.hearing import Hearing
 from worker.link import Body, Link, ZygoteDied
+from worker.page import Pages
 from worker.shortage import NoProcess
+from worker.tally import Tally
 
 __all__ = ["NoProcess", "Runner", "ZygoteDied"]
 
@@ -29,8 +35,10 @@ PAUSES: Final = (0.1, 0.2)  # seconds before another try for a process: a shorta
 class Runner:
     """Runs jobs on a zygote, and on a new one when that has died."""
 
-    def __init__(self, modules: Sequence[str], *, max_result_bytes: int) -> None:
+    def __init__(self, modules: Sequence[str], hearing: Hearing, *, max_result_bytes: int) -> None:
         self._modules = list(modules)
+        self._hearing = hearing
+        self._pages = Pages()
         self._max_result_bytes = max_result_bytes
         self._link: Link | None = None
         self._deadline: float | None = None
@@ -49,6 +57,7 @@ class Runner:
         """End the zygote, and every job that it still runs; returns when they are gone."""
         if self._link is not None:
             await self._link.stop()
+        self._pages.close()
 
     def extend(self, deadline: float) -> None:
         """From any thread: let jobs live until `deadline` on kernel.clock(), when the kernel ends them all."""
@@ -56,7 +65,7 @@ class Runner:
         if self._link is not None:
             self._link.extend(deadline)
 
-    async def run(self, call: Mapping[str, Any]) -> wire.RawJson:
+    async def run(self, call: Mapping[str, Any], tally: Tally, voice: Voice) -> wire.RawJson:
         """Run one call (see child.py) in a process of its own: its result, as JSON bytes.
 
         Cancelling this kills the whole process tree first. Raises: JobError, Retry, ZygoteDied; NoProcess when
@@ -68,33 +77,44 @@ class Runner:
             raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
         for pause in PAUSES:
             try:
-                return await self._run(message, Limits.of(call))
+                return await self._run(message, Limits.of(call), tally, voice)
             except NoProcess:
                 await asyncio.sleep(pause)
-        return await self._run(message, Limits.of(call))
+        return await self._run(message, Limits.of(call), tally, voice)
 
-    async def _run(self, message: bytes, limits: Limits) -> wire.RawJson:
+    async def _run(self, message: bytes, limits: Limits, tally: Tally, voice: Voice) -> wire.RawJson:
         with shortage.as_no_process():
             link = await self.start()
-            body = link.spawn()
-        cancelled = not await self._sent(link, body, message)
+            capture = Capture(self._pages, self._hearing, voice)
+            try:
+                body = link.spawn()
+            except OSError:
+                capture.close()
+                raise
+        cancelled = not await self._sent(link, body, message, capture)
         while not body.ended.done():
             try:
                 await asyncio.wait([body.ended])
             except asyncio.CancelledError:
                 cancelled = True
+                capture.cancel()
                 link.kill(body)
         link.forget(body)
+        capture.close()
+        if body.ended.exception() is None:  # and seen, if there is one
+            tally.used(body.ended.result())
         if cancelled:
-            body.ended.exception()  # seen, if there is one
             raise asyncio.CancelledError
         return self._result(body, body.ended.result(), limits)
 
-    async def _sent(self, link: Link, body: Body, message: bytes) -> bool:
+    async def _sent(self, link: Link, body: Body, message: bytes, capture: Capture) -> bool:
         """Tell the body what to run. False when this was cancelled, and the body is killed."""
         try:
             with suppress(OSError):  # it died before it read its call: `ended` says so
-                await asyncio.get_running_loop().sock_sendall(body.channel, message)
+                rest = message[_begun(body.channel, message, capture.descriptors) :]
+                capture.passed()
+                if rest:
+                    await asyncio.get_running_loop().sock_sendall(body.channel, rest)
         except asyncio.CancelledError:
             link.kill(body)
             return False
@@ -115,3 +135,13 @@ class Runner:
         if len(message) > self._max_result_bytes:
             raise JobError("bad_result", f"the result is over {self._max_result_bytes} bytes (MAX_RESULT_BYTES)")
         return wire.RawJson(message)
+
+
+def _begun(channel: socket.socket, message: bytes, descriptors: list[int]) -> int:
+    """Send what the socket takes of `message`, descriptors with it: how many bytes. Raises: OSError."""
+    try:
+        return socket.send_fds(channel, [message], descriptors)
+    except OSError as error:
+        if error.errno not in shortage.ERRNOS:
+            raise
+        return 0  # too many descriptors are on their way: it runs unheard

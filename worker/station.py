@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
@@ -13,16 +14,20 @@ from uuid import uuid4
 from redis.exceptions import RedisError, ResponseError
 
 from slotwise.attempt import Cancels
-from slotwise.errors import text_of
+from slotwise.errors import SlotwiseError, text_of
 from slotwise.keys import ABORT, Keys
 from slotwise.lease import LeaseStore, blocking_twin
+from slotwise.settings import exit_with
 from slotwise.store import Store
+from slotwise.words import Words
 from worker import kernel
 from worker.bodies import Bodies
 from worker.events import Event
 from worker.exchange import Exchange
 from worker.function import AlgorithmFunction
+from worker.hearing import Hearing
 from worker.lease import Lease
+from worker.machine import machine
 from worker.runner import Runner, ZygoteDied
 from worker.wake import Wake
 
@@ -44,7 +49,8 @@ class Station:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.store = Store(worker.pool, keys)
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
-        self.runner = Runner(worker._modules, max_result_bytes=settings.max_result_bytes)
+        self.hearing = Hearing(self._pass_on, lambda: self.exchange.ready_for_words)
+        self.runner = Runner(worker._modules, self.hearing, max_result_bytes=settings.max_result_bytes)
         self.lease = Lease(
             LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
         )
@@ -70,6 +76,10 @@ class Station:
         return station
 
     async def _open(self) -> None:
+        try:
+            await self._worker.preloading.once()
+        except SlotwiseError as error:
+            exit_with(error)
         if any(algorithm.executor == "process" for algorithm in self._algorithms):
             try:
                 await self.runner.start()
@@ -91,7 +101,18 @@ class Station:
     def _new_exchange(self) -> Exchange:
         cancels: Cancels = "any" if self._worker.allow_abort_jobs else "requested"
         timeout_seconds = max(1.0, self._worker.settings.lease_seconds / 4)
-        return Exchange(self.store.claims, uuid4().hex, self.name, cancels, timeout_seconds)
+        return Exchange(
+            self.store.claims,
+            uuid4().hex,
+            self.name,
+            cancels,
+            timeout_seconds,
+            keep_bytes=self._worker.settings.max_log_bytes,
+        )
+
+    def _pass_on(self, words: Sequence[Words]) -> None:
+        self.exchange.say(words)
+        self._worker.something_to_tell()
 
     async def _introduce(self, incarnation: str, *, restore: bool = False) -> None:
         """Say what is served, which cap was asked for, and who is here: the server may know nothing of it."""
@@ -106,6 +127,7 @@ class Station:
             "process": self._process,
             "version": version("slotwise"),
             "slots": self._worker._own_slots or "",
+            **machine().row(),
             "configured": settings.max_concurrent_jobs if settings.told("max_concurrent_jobs") else "",
         }
         await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
@@ -120,6 +142,7 @@ class Station:
         """
         await self.wake.stop()
         await self.runner.stop()
+        self.hearing.close()
         await self.store.claims.hang_up()
         with suppress(RedisError, OSError):
             await asyncio.to_thread(self.lease.leave if leave else self.lease.lapse)

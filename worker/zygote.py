@@ -27,7 +27,7 @@ from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError
 from slotwise.settings import exit_with
-from worker import child, frames, kernel, registry, shortage
+from worker import child, frames, kernel, preloading, registry, shortage, voice
 from worker.end import MB, End
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
@@ -199,10 +199,13 @@ def main() -> None:
     sys.path[:] = start["path"]
     shortage.set_open_files(start["open_files"])
     kernel.adopt_orphans()
+    voice.talk_by_line()
     try:
         algorithms = registry.load(start["modules"])
+        preloading.in_zygote(start["modules"])
     except SlotwiseError as error:
         exit_with(error)
+    voice.flush()  # else what loading printed would be every job's first words
     gc.collect()
     gc.freeze()  # pages that hold nothing but loaded code stay shared with every child
     Zygote(control, int(sys.argv[2]), algorithms).serve()

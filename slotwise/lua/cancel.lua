@@ -2,14 +2,14 @@
 -- cancel: end a job that waits; ask the worker to end one that runs.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 parked
---       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result prefixes
+--       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
 -- after: a pending job is `cancelled`; a running one stays `running`, is marked in arq's own abort set, and
 -- ends by its worker's finish.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOGUE, PARKED_OF, PENDING_OF, RECORD, PAYLOAD, _, RETRY,
-  RESULT = unpack(KEYS)
+  RESULT, SAID = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
 -- part: counts

@@ -6,7 +6,7 @@
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
 --       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
---       in-progress, retry, result prefixes
+--       in-progress, retry, result, said prefixes
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -23,7 +23,7 @@
 -- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
   CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, PENDING_OF, HUNGRY_OF,
-  RECORD, PAYLOAD, IN_PROGRESS, RETRY = unpack(KEYS)
+  RECORD, PAYLOAD, IN_PROGRESS, RETRY, _, SAID = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
@@ -156,7 +156,7 @@ local function admit(id, score, payload, asked_at, alone)
   r.attempt = r.attempt + 1
   local token = prefix .. #grants
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
-    unpack(stock and {'score', score, 'due', score} or {}))
+    'incarnation', incarnation, unpack(stock and {'score', score, 'due', score} or {}))
   place(id, HIDDEN)
   start(id, token, algorithm, not cancelled)
   leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)

@@ -2,12 +2,12 @@
 -- erase: forget a job that has ended.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
---       result prefixes
+--       result, said prefixes
 -- ARGV  1 id
 -- returns  'erased' | 'active' (it waits or runs, and nothing was changed) | 'unknown'
 --
 -- after: nothing in Redis knows the job, and its id may be submitted as a new one.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
 local id = ARGV[1]
 
 if redis.call('ZSCORE', QUEUE, id) or redis.call('ZSCORE', RUNNING, id) then
@@ -16,7 +16,7 @@ end
 if redis.call('DEL', RECORD .. id, PAYLOAD .. id, RESULT .. id) == 0 then
   return 'unknown'
 end
-redis.call('DEL', IN_PROGRESS .. id, RETRY .. id)
+redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, SAID .. id)
 for _, trace in ipairs({PROMOTE, UNSTARTED, SUSPECTS, ABORT}) do
   redis.call('ZREM', trace, id)
 end

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 cap  4 limits  5 parked  6 served  7 suspects  8 pace  9 leases
 --       10 prefixes of the sets of an algorithm: running, parked, starts  13 prefix of the workers' rows  14.. record,
---       payload, in-progress, retry, result prefixes
+--       payload, in-progress, retry, result, said prefixes
 -- ARGV  1 id  2 now ms ('' = TIME)  3 most ids of holders
 -- returns  {'gone'} when the id is not in the queue, else names and values:
 --          the fields of slotwise/explain.py's Facts

@@ -3,11 +3,12 @@
 --
 -- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
 --       10 served  11 catalogue  12 prefixes of the sets of an algorithm: running, pending  14.. record, payload,
---       in-progress, retry, result prefixes
+--       in-progress, retry, result, said prefixes
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
---       the attempt's number, '1' where its body came to an end of its own, as the next of its kind will
+--       the attempt's number, '1' where its body came to an end of its own, as the next of its kind will,
+--       its account as JSON ('' = none), CPU ms and MB that its processes used ('' = not measured)
 --       outcome = 'completed' | 'failed' | 'cancelled' | 'retry' | 'release' | 'died'
 -- returns  {'ok' | 'again' | 'stale', …}: `again` = this very finish was done before (its reply was lost);
 --          `stale` = the job is no longer this attempt's, and nothing was changed
@@ -16,15 +17,16 @@
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
 local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, SERVED, CATALOGUE, RUNNING_OF, PENDING_OF, RECORD, PAYLOAD,
-  IN_PROGRESS, RETRY, RESULT = unpack(KEYS)
+  IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
-local EACH = 11  -- arguments an attempt
+local EACH = 14  -- arguments an attempt
 -- part: clock
 -- part: cap
 -- part: log
 -- part: meter
 -- part: pace
+-- part: flow
 -- part: counts
 -- part: label
 -- part: pending
@@ -32,7 +34,7 @@ local EACH = 11  -- arguments an attempt
 local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
-local released, unmarked, ended, back = {}, {}, {}, {}
+local released, unmarked, ended, back, said, kept_ms = {}, {}, {}, {}, {}, {}
 
 local function note(id, ...)
   if type(redis.pcall('HSET', RECORD .. id, ...)) == 'table' then  -- an error: no hash, so no record of ours
@@ -41,11 +43,11 @@ local function note(id, ...)
   end
 end
 
-local function wait_again(id, token, outcome, algorithm, delay, attempt)
+local function wait_again(id, token, outcome, algorithm, delay, attempt, account)
   local record = RECORD .. id
   note(id, 'done', token, 'state', 'pending', 'ready', exact, 'reason', outcome == 'retry' and 'retrying' or 'queued',
     unpack(algorithm ~= '' and {'algorithm', algorithm} or {}))
-  remember_attempt(id, outcome, now)
+  remember_attempt(id, outcome, now, account)
   if outcome == 'retry' then
     -- a cancel came while it ended: it is due at once, and the next claim ends it
     local due = redis.call('HEXISTS', record, 'cancel_requested') == 1 and now or now + delay
@@ -62,13 +64,28 @@ local function wait_again(id, token, outcome, algorithm, delay, attempt)
   end
 end
 
-local function close(id, token, outcome, algorithm, failure, envelope, keep)
+-- What a job said is kept as long as its record. Most jobs say nothing.
+local function keep_words()
+  if redis.call('EXISTS', unpack(said)) == 0 then
+    return
+  end
+  for i, id in ipairs(ended) do
+    if kept_ms[id] ~= '' then
+      redis.call('PEXPIRE', said[i], math.max(LEAST_RECORD_TTL, tonumber(kept_ms[id])))
+    end
+  end
+end
+
+local function close(id, token, outcome, algorithm, failure, envelope, keep, account)
   local fields = {'done', token, 'state', outcome, 'ended', now}
   if algorithm ~= '' then
     fields[#fields + 1], fields[#fields + 2] = 'algorithm', algorithm
   end
   if failure ~= '' then
     fields[#fields + 1], fields[#fields + 2] = 'error', failure
+  end
+  if account ~= '' then
+    fields[#fields + 1], fields[#fields + 2] = 'account', account
   end
   note(id, unpack(fields))
   if keep == '' then
@@ -79,7 +96,8 @@ local function close(id, token, outcome, algorithm, failure, envelope, keep)
   if envelope ~= '' then
     redis.call('SET', RESULT .. id, envelope, unpack(keep == '' and {} or {'PX', keep}))
   end
-  ended[#ended + 1] = id
+  ended[#ended + 1], kept_ms[id] = id, keep
+  said[#said + 1] = SAID .. id
   unmarked[#unmarked + 1] = PAYLOAD .. id
   unmarked[#unmarked + 1] = RETRY .. id
 end
@@ -88,7 +106,7 @@ local ids = {}
 for at = 3, #ARGV, EACH do
   ids[#ids + 1] = ARGV[at]
 end
-local owner, algorithms, of_algorithm, times, all_times = {}, {}, {}, {}, {}
+local owner, algorithms, of_algorithm, times, all_times, used = {}, {}, {}, {}, {}, {}
 for i, held in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
   if held then
     owner[ids[i]], algorithms[ids[i]] = string.match(held, '^(%S+) ?(.*)$')
@@ -115,6 +133,10 @@ for i, id in ipairs(ids) do
       end
       times[name] = times[name] or {}
       table.insert(times[name], held_ms)
+      if ARGV[at + 12] ~= '' then
+        used[name] = used[name] or {}
+        table.insert(used[name], {tonumber(ARGV[at + 12]), tonumber(ARGV[at + 13])})
+      end
     end
     local mark = tonumber(ARGV[at + 8])
     if mark > 0 then
@@ -126,11 +148,11 @@ for i, id in ipairs(ids) do
       count('retried:' .. name)
     end
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
-      wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9])
+      wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9], ARGV[at + 11])
       return_to_pending(ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm, id, now)
     else
       count('completed:' .. outcome .. ':' .. name)
-      close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+      close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 11])
     end
     replies[i] = 'ok'
   else
@@ -154,6 +176,10 @@ if #released > 0 then
     keep_pace('', all_times)
     for name, of_it in pairs(times) do
       keep_pace(':' .. name, of_it)
+      keep_flow('went', name, #of_it, now)
+    end
+    for name, of_it in pairs(used) do
+      keep_usage(name, of_it)
     end
   end
 end
@@ -165,6 +191,7 @@ if #back > 0 then
 end
 if #ended > 0 then
   redis.call('ZREM', QUEUE, unpack(ended))
+  keep_words()
   if redis.call('EXISTS', ABORT) == 1 then
     redis.call('ZREM', ABORT, unpack(ended))
   end

@@ -3,7 +3,7 @@
 -- or, with the sequence '' , of a worker that leaves by itself.
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
---       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then the
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result, said prefixes, then the
 --       prefix of the pending sets of an algorithm, serves  served  hungry  loads  prefix of the rows of workers
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
@@ -11,7 +11,7 @@
 -- after: every job it held is `pending` in its old place, the attempt not counted; a death is counted against
 -- the job when the worker died, and `claim` gives up on a job after three.
 local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, COUNTS, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
-local PENDING_OF, SERVES, SERVED, HUNGRY, LOADS, ROW = unpack(KEYS, 16)
+local PENDING_OF, SERVES, SERVED, HUNGRY, LOADS, ROW = unpack(KEYS, 17)
 -- part: clock
 -- part: cap
 -- part: log

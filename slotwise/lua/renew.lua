@@ -2,7 +2,7 @@
 -- renew: a worker's sign of life, with the tokens that it holds.
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
---       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result prefixes, then the
+--       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result, said prefixes, then the
 --       prefix of the pending sets of an algorithm
 -- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
@@ -10,7 +10,7 @@
 -- after: the sequence is one higher. An attempt granted by an exchange that the worker has dealt with, and that
 -- it does not list twice running, waits again: nobody runs it.
 local QUEUE, RUNNING, LEASES, WORKER, HELD, CAP, LOG, METER, COUNTS, RUNNING_OF, RECORD, _, IN_PROGRESS = unpack(KEYS)
-local PENDING_OF = KEYS[16]
+local PENDING_OF = KEYS[17]
 -- part: clock
 -- part: cap
 -- part: log

@@ -2,7 +2,7 @@
 -- retry: let a job that failed or was cancelled wait again, its attempts from 0.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
---       result prefixes, then cap  pace
+--       result, said prefixes, then cap  pace
 --       prefix of the pending sets of an algorithm
 -- ARGV  1 id  2 now ms ('' = TIME)  3 random token of this retry  4 most jobs that may wait  5 head start ms
 --       6 the envelope as the caller read it  7 the payload, made of that
@@ -11,7 +11,7 @@
 --
 -- after: `pending`, due now, with a payload and a place in the queue; the record has its request left and none of
 -- its past, and no TTL; the envelope is gone, so that arq's clients wait for the next one.
-local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT,
+local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID,
   CAP, PACE, PENDING_OF = unpack(KEYS)
 local id, token, head_start, envelope, payload = ARGV[1], ARGV[3], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 -- part: clock
@@ -37,11 +37,12 @@ end
 for _, trace in ipairs({PROMOTE, UNSTARTED, SUSPECTS, ABORT}) do
   redis.call('ZREM', trace, id)
 end
-redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id)
+redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id, SAID .. id)
 
 local score = exact - head_start
 redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
-  'head_start', 'ready', 'history')
+  'head_start', 'ready', 'history', 'account', 'said', 'written', 'progress',
+  'progress_of', 'incarnation')
 redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0, 'due', exact, 'score', score,
   'retried', token)
 redis.call('PERSIST', record)

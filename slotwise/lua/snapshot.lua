@@ -4,10 +4,11 @@
 -- KEYS  1 queue  2 running  3 cap  4 limits  5 leases  6 catalogue  7 served  8 parked  9 suspects  10 meter
 --       11 pace  12 prefixes: running set, parked set of an algorithm; row, held, serves of an incarnation; record of a job;
 --          pending set of an algorithm
--- ARGV  1 now ms ('' = TIME)
+-- ARGV  1 now ms ('' = TIME)  2 most running jobs to name, those that run longest
 -- returns  {{now, cap, running, waiting, scheduled, within reach, due ms of the oldest that waits ('' = none), hold ms},
 --           {configured, override}, {{lease, jobs held, {field, value, …} of the row, {served, …}}, …},
---           {{name, running, parked, cap, declared, rate, override, hold ms, pending}, …}, {field, value, …} of the meter}
+--           {{name, running, parked, cap, declared, rate, override, hold ms, pending}, …}, {field, value, …} of the meter,
+--           {{id, algorithm, worker, ms of admission, ms when its worker was last seen}, …}}
 --          waiting = in the queue and not running; scheduled = of these, not due yet; within reach = of these, due
 --          and not set aside; override = {value, until, reason, by, at}, or {} when none stands; '' = none
 --          hold ms = for how long jobs hold a slot, of late ('' = not known yet)
@@ -87,9 +88,20 @@ for _, field in ipairs(redis.call('HKEYS', LIMITS)) do
   see(string.match(field, '^%w+:(.*)$'))
 end
 
+local jobs, seen = {}, {}
+local most = tonumber(ARGV[2])
+local longest = most > 0 and redis.call('ZRANGE', RUNNING, 0, most - 1, 'WITHSCORES') or {}
+for i = 1, #longest, 2 do
+  local r = redis.pcall('HMGET', RECORD .. longest[i], 'algorithm', 'worker', 'incarnation')
+  local by = r[3] or ''
+  seen[by] = seen[by] or redis.call('HGET', ROW .. by, 'seen') or ''
+  jobs[#jobs + 1] = {longest[i], r[1] or '', r[2] or '', longest[i + 1], seen[by]}
+end
+
 local running = redis.call('ZCARD', RUNNING)
 return {
   {now, (cap_in_force(CAP, now)), running, math.max(0, redis.call('ZCARD', QUEUE) - running),
     redis.call('ZCOUNT', QUEUE, '(' .. string.format('%.17g', exact), '(' .. HIDDEN),
     redis.call('ZCOUNT', QUEUE, '-inf', exact), oldest and math.floor(oldest) or '', hold('')},
-  {tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY), override(CAP, '')}, workers, algorithms, redis.call('HGETALL', METER)}
+  {tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY), override(CAP, '')}, workers, algorithms, redis.call('HGETALL', METER),
+  jobs}

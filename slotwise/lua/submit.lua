@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9 limits  10 parked  11 served
 --       12 catalogue  13 prefixes of the sets of an algorithm: pending, parked  15.. record, payload, in-progress, retry,
---       result prefixes
+--       result, said prefixes
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
@@ -22,13 +22,14 @@ local FIXED = 7  -- arguments of a job before its fields
 -- part: counts
 -- part: label
 -- part: pending
+-- part: flow
 -- part: setback
 local now, exact = clock(ARGV[1])
 -- part: crowd
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
-local outcomes, fresh, at = {}, {}, 4
+local outcomes, fresh, came, at = {}, {}, {}, 4
 for i = 1, jobs do
   local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 6])
   local known = redis.call('HMGET', RECORD .. id, 'state', 'fingerprint')
@@ -60,6 +61,7 @@ for i, at in ipairs(fresh) do
     end
   end
   count('created:' .. label(algorithm))
+  came[label(algorithm)] = (came[label(algorithm)] or 0) + 1
   redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
@@ -81,5 +83,8 @@ for i, at in ipairs(fresh) do
   end
 end
 write_counts()
+for algorithm, jobs in pairs(came) do
+  keep_flow('came', algorithm, jobs, now)
+end
 write_pending()
 return {'ok', now, outcomes}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ SEMIPRIME = (10**99 + 289) * (10**100 + 267)  # 200 digits
 
 
 def run(number: Any, seconds: float = 3_600.0) -> PrimeResult:
-    ctx = Context(job_id="j", attempt=1, deadline=time.monotonic() + seconds)
+    ctx = Context.until("j", 1, seconds)
     return check_prime(**check_prime.bind([], {"number": number}), ctx=ctx)
 
 
@@ -117,7 +116,7 @@ def test_factoring_has_five_seconds_or_four_fifths_of_the_time_left(
     set_clock(start)
     monkeypatch.setattr("worker.algorithms.prime_checker.factorise", look_twice)
 
-    check_prime(4, ctx=Context(job_id="j", attempt=1, deadline=start + seconds))
+    check_prime(4, ctx=Context.until("j", 1, seconds))
 
     assert looks == [False, True]
 

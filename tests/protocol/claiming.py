@@ -202,6 +202,7 @@ class Claiming:
         ref, payload = self.ref, self.ref.payloads.get(id)
         if id in ref.records and ref.records[id].state != "pending":
             del ref.records[id]  # of an earlier job of this id
+            ref.said.pop(id, None)
         record = ref.records.get(id)
         cancelled = self._cancelled(id, record, payload)
         algorithm = record.algorithm if record else None

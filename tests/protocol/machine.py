@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from slotwise import scripts
-from slotwise.attempt import Claim, Finish
+from slotwise.attempt import NO_ACCOUNT, Account, Claim, Finish
 from slotwise.job import Submission
-from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT
+from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, SAID
 from slotwise.record import submit_args
+from slotwise.words import Words
 from tests.protocol import picture, steering
 from tests.protocol.claiming import Answer, Claiming
 from tests.protocol.driver import Driver
@@ -298,6 +299,7 @@ class Protocol(RuleBasedStateMachine):
                 "delay": self._distinct(self.clock + 400 * kind) - self.clock,
                 "mark": KEEP_MS if kind == 3 and outcome in TERMINAL else 0,
                 "attempt": attempt,
+                "account": Account(cpu_seconds=attempt) if kind == 1 else NO_ACCOUNT,
             }
             finishes.append(
                 Finish(
@@ -312,6 +314,7 @@ class Protocol(RuleBasedStateMachine):
                     of["mark"],
                     attempt,
                     True,
+                    of["account"],
                 )
             )
             meant.append((id, token, outcome, of))
@@ -350,6 +353,19 @@ class Protocol(RuleBasedStateMachine):
         name, id, token, attempt = self.past[-1 - nth % len(self.past)]
         row = (id, token, attempt, outcome, 1)
         self._finish(self.incarnations[nth % 3] if other else name, [row, row] if twice else [row])
+
+    @precondition(lambda self: self.past)
+    @rule(nth=st.integers(0, 8), other=st.booleans(), numbers=st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    def say(self, nth: int, other: bool, numbers: list[int]) -> None:
+        """One of the latest attempts speaks, ended or not, maybe again; by its own worker, or by another."""
+        name, id, token, _ = self.past[-1 - nth % len(self.past)]
+        name = self.incarnations[nth % 3] if other else name
+        words = [Words(id, token, number, None, 0, f"{token} {number}".encode()) for number in numbers]
+        keys, args = self.driver.store.claims._say(name, words, 1 << 20)
+        self._tick()
+        said = self.driver.run(scripts.SAY, args, keys)
+        meant = [self.ref.say(name, id, token, number, f"{token} {number}") for number in numbers]
+        self._compare([reply.decode() for reply in said], meant)
 
     @precondition(lambda self: self.ref.running())
     @rule(nth=NTH, back=st.integers(1, 3), outcome=st.sampled_from(OUTCOMES))
@@ -465,7 +481,8 @@ class Protocol(RuleBasedStateMachine):
         if record and record.state in TERMINAL and id not in ref.lasting:
             ref.records.pop(id)
             ref.results.pop(id, None)
-            gone += [RECORD + id, RESULT + id]
+            gone += [RECORD + id, RESULT + id, SAID + id]
+            ref.said.pop(id, None)
         if ref.marks.get(id) == "done":
             del ref.marks[id]
             gone.append(IN_PROGRESS + id)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, Keys
+from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, SAID, Keys
 from tests.protocol.driver import Dump, log_entry
 from tests.protocol.reference import Reference
-from tests.protocol.rows import Worker
+from tests.protocol.rows import TERMINAL, Worker
 
 KEYS: Final = Keys()
 TOLD: Final = {"reason", "by", "at"}  # of an override, for people
@@ -50,6 +50,8 @@ def of_server(dump: Dump) -> Picture:
                 seen = set(seen)
         elif kind == "set":
             seen = set(value)
+        elif key.startswith(SAID):
+            seen = (value[0], pairs(value[1][0][1])["output"])
         elif kind == "stream":
             seen = (value[0], log_entry(value[1][0][1]))
         else:
@@ -77,6 +79,8 @@ def _record(fields: dict[str, str]) -> dict[str, Any]:
         "fingerprint": fields.get("fingerprint"),
         "done": fields.get("done"),
         "retried": fields.get("retried"),
+        "account": fields.get("account"),
+        "spoke": None if "said" not in fields else (fields["said"].split()[0], int(fields["said"].split()[1])),
     }
 
 
@@ -99,6 +103,9 @@ def of_reference(ref: Reference) -> Picture:
         put(PAYLOAD + id, payload, lasts=id not in ref.expiring)
     for id, envelope in ref.results.items():
         put(RESULT + id, envelope, lasts=id in ref.lasting)
+    for id, texts in ref.said.items():
+        ended = id in ref.records and ref.records[id].state in TERMINAL
+        put(SAID + id, (len(texts), texts[-1]), lasts=not ended or id in ref.lasting)
     for id, mark in ref.marks.items():
         put(IN_PROGRESS + id, mark, lasts=mark != "done")
     for id, attempts in ref.retries.items():

@@ -23,6 +23,7 @@ class Reference:
         self.payloads: dict[str, str] = {}
         self.expiring: set[str] = set()  # ids whose payload may expire: a stock client's, before the first claim
         self.results: dict[str, str] = {}
+        self.said: dict[str, list[str]] = {}  # what a job wrote, piece by piece
         self.lasting: set[str] = set()  # ids of ended jobs that are kept for ever
         self.marks: dict[str, str] = {}  # '1' it runs, or a stock worker has it; 'done' a cron job that ran
         self.retries: dict[str, int] = {}
@@ -189,7 +190,7 @@ class Reference:
             return "unknown"
         self._forget_traces(id)
         self.suspects.pop(id, None)
-        for gone in (self.marks, self.retries):
+        for gone in (self.marks, self.retries, self.said):
             gone.pop(id, None)
         return "erased"
 
@@ -205,7 +206,7 @@ class Reference:
             return "full"
         self._forget_traces(id)
         self.suspects.pop(id, None)
-        for gone in (self.marks, self.retries, self.results):
+        for gone in (self.marks, self.retries, self.results, self.said):
             gone.pop(id, None)
         old, score = record or Record(), exact - head_start
         self.records[id] = Record(
@@ -228,7 +229,7 @@ class Reference:
         worker.drained = worker.drained or process in self.drained
 
     def finish(self, name: str, id: str, token: str, outcome: str, exact: float, **of: Any) -> str:
-        """`of`: algorithm, envelope, for_ever, delay, mark, attempt."""
+        """`of`: algorithm, envelope, for_ever, delay, mark, attempt, account."""
         worker, record, now = self.workers.get(name), self.records.get(id), math.floor(exact)
         held = worker.held.get(id) if worker else None
         if worker is None or record is None or held is None or held.token != token:
@@ -239,6 +240,7 @@ class Reference:
         if outcome in TERMINAL:
             record.state = outcome
             self.lasting = self.lasting | {id} if of.get("for_ever") else self.lasting - {id}
+            record.account = of["account"].as_json().decode() or None
             if of.get("envelope"):
                 self.results[id] = of["envelope"]
             for gone in (self.queue, self.payloads, self.retries, self.abort):
@@ -250,6 +252,17 @@ class Reference:
             self.queue[id] = record.score
         else:
             self._wait_again(id, exact, died=outcome == "died")
+        return "ok"
+
+    def say(self, name: str, id: str, token: str, number: int, text: str) -> str:
+        worker, record = self.workers.get(name), self.records.get(id)
+        held = worker.held.get(id) if worker else None
+        if record is None or held is None or held.token != token:
+            return "stale"
+        if record.spoke and record.spoke[0] == token and number <= record.spoke[1]:
+            return "again"
+        record.spoke = (token, number)
+        self.said.setdefault(id, []).append(text)
         return "ok"
 
     def _mark(self, id: str, mark: str | None) -> None:

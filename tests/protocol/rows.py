@@ -28,6 +28,8 @@ class Record:
     fingerprint: str | None = None
     done: str | None = None  # the token of its last finish
     retried: str | None = None
+    spoke: tuple[str, int] | None = None  # the token and number of its last words
+    account: str | None = None  # of the attempt that ended it
 
 
 @dataclass

@@ -43,11 +43,15 @@ class StandInWorker:
         )
         return list(claimed.grants)
 
-    async def finish(self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None) -> None:
-        done = self.done(grant, result=result, error=error)
+    async def finish(
+        self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None, **more: Any
+    ) -> None:
+        done = self.done(grant, result=result, error=error, **more)
         assert await self.store.claims.finish(self.incarnation, [done]) == ["ok"]
 
-    def done(self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None) -> Finish:
+    def done(
+        self, grant: Grant, *, result: Any = None, error: dict[str, Any] | None = None, **more: Any
+    ) -> Finish:
         now = time.time_ns() // 1_000_000
         call = wire.decode(grant.payload)
         end = {"s": error is None, "r": result if error is None else error, "st": now, "ft": now, "q": "arq:queue"}
@@ -59,6 +63,7 @@ class StandInWorker:
             envelope=wire.encode(call | end | {"id": grant.id}),
             keep_ms=60_000,
             own_end=True,
+            **more,
         )
 
     def leave(self) -> None:

@@ -50,6 +50,8 @@ async def test_an_idle_service(client: AsyncClient) -> None:
         "idle_slot_seconds_total": 0.0,
         "workers": [],
         "algorithms": {"PrimeChecker": own, "Rest": own},
+        "jobs": [],
+        "jobs_left_out": 0,
     }
 
 
@@ -146,6 +148,9 @@ async def test_what_waits_and_who_works_is_seen(client: AsyncClient, worker: Sta
         "algorithms": ["PrimeChecker", "Rest"],
         "draining": False,
         "configured": None,
+        "cores": None,
+        "memory_mb": None,
+        "memory_free_mb": None,
     }
     await worker.finish(grant)
     await client.delete(CAP)

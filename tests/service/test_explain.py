@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from httpx2 import AsyncClient
 
+from slotwise.attempt import Account, KillStep
 from slotwise.store import Store
 from tests.service.stand_in import StandInWorker
 
@@ -40,6 +41,17 @@ async def test_a_job_from_waiting_to_its_end(client: AsyncClient, store: Store, 
     await worker.finish(grant, error={"type": "exception", "message": "no", "detail": None})
     past = await explained(client, second)
     assert [attempt["outcome"] for attempt in past["attempts"]] == ["exception"]  # type: ignore[attr-defined]
+
+
+async def test_what_it_used_and_how_it_was_ended(client: AsyncClient, store: Store, worker: StandInWorker) -> None:
+    job_id = await submit(client)
+    (grant,) = await worker.claim()
+    account = Account(1.5, 20.25, (KillStep(1_700_000_000_000, "SIGTERM"),))
+    await worker.finish(grant, error={"type": "timeout", "message": "no", "detail": None}, account=account)
+    used = {"cpu_seconds": 1.5, "peak_memory_mb": 20.25}
+    (attempt,) = (await explained(client, job_id))["attempts"]  # type: ignore[misc]
+    assert attempt["kill_steps"] == [{"at": "2023-11-14T22:13:20.000Z", "step": "SIGTERM"}]
+    assert attempt["usage"] == used == (await client.get(f"/jobs/{job_id}")).json()["usage"]
 
 
 async def test_an_attempt_that_was_taken_back_is_told(

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from slotwise.log import prove
+from slotwise.admissions import prove
 from slotwise.store import Store
 from slotwise.verdict import Verdict
 from tests.facts import wait_until

@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 
+from slotwise.context import Silence
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.worker.test_fleet import parent_of
 from worker import kernel, runner, shortage
+from worker.hearing import Hearing
 from worker.runner import NoProcess, Runner
+from worker.tally import Tally
 
 Start = Callable[..., Runner]
 FEW = 256
@@ -30,7 +33,7 @@ async def start() -> AsyncIterator[Start]:
     made: list[Runner] = []
 
     def start(module: str = "tests.zoo") -> Runner:
-        made.append(Runner([module], max_result_bytes=1 << 20))
+        made.append(Runner([module], Hearing(lambda words: None, lambda: True), max_result_bytes=1 << 20))
         return made[-1]
 
     yield start
@@ -58,7 +61,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def call(runner: Runner, algorithm: str, **params: int) -> bytes:
     job = {"job_id": "x", "attempt": 1, "seconds": 60}
-    return await runner.run({"algorithm": algorithm, "args": [], "params": params, **job})
+    call = {"algorithm": algorithm, "args": [], "params": params, **job}
+    return await runner.run(call, Tally(), Silence())
 
 
 async def zygote_of(runner: Runner) -> int:

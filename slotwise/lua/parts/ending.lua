@@ -1,7 +1,7 @@
 -- ending: end a job that waits. Its envelope is its payload's JSON with the outcome's keys put behind: nothing is
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
--- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, ENDED (the channel of
+-- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, SAID, ENDED (the channel of
 -- ended jobs), count(), label(), leave_pending(), algorithm_of().
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm')
@@ -18,6 +18,7 @@ local function end_waiting(id, now, state, failure, keep, ...)
   redis.call('DEL', PAYLOAD .. id, RETRY .. id)
   redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, ...)
   redis.call('PEXPIRE', RECORD .. id, keep)
+  redis.call('PEXPIRE', SAID .. id, keep)
   if payload and string.find(payload, '^{".*}$') then
     redis.call('SET', RESULT .. id, string.sub(payload, 1, -2) .. ',"s":false,"r":' .. failure .. ',"st":' .. now
       .. ',"ft":' .. now .. ',"q":' .. cjson.encode(QUEUE) .. ',"id":' .. cjson.encode(id) .. '}', 'PX', keep)

@@ -1,6 +1,6 @@
 -- granting: what a record says of the attempt that is granted, and the grant as the worker gets it.
 --
--- Needs RECORD, DEATHS.
+-- Needs RECORD, SAID, DEATHS.
 -- A record's field; 0 for one that is missing, or no number, whoever wrote it.
 local function number_of(value)
   return tonumber(value or 0) or 0
@@ -11,7 +11,7 @@ local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
     'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready')
   if r.err or (r[1] and r[1] ~= state) then
-    redis.call('DEL', RECORD .. id)
+    redis.call('DEL', RECORD .. id, SAID .. id)
     r = {}
   end
   return {state = r[1], attempt = number_of(r[2]), score = r[3], deaths = number_of(r[4]),

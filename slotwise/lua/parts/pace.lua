@@ -1,5 +1,6 @@
 -- pace: how long jobs hold their slots, of each algorithm (':name') and of all (''): moving averages over the last fifty or so
--- of the time (ms) and of its square, from which the estimates of waiting are made.
+-- of the time (ms) and of its square, from which the estimates of waiting are made; and what they use while they do:
+-- the same average of their CPU time (ms), and the most memory (MB), which is forgotten at the same pace.
 --
 -- Needs PACE.
 local LEAST_WEIGHT = 0.02
@@ -13,4 +14,15 @@ local function keep_pace(whose, times)
     mean, square = mean + weight * (ms - mean), square + weight * (ms * ms - square)
   end
   redis.call('HSET', PACE, 'n' .. whose, n, 'mean' .. whose, mean, 'square' .. whose, square)
+end
+
+local function keep_usage(name, used)  -- {{cpu ms, MB}, …}
+  local p = redis.call('HMGET', PACE, 'cpu_n:' .. name, 'cpu:' .. name, 'peak:' .. name)
+  local n, cpu, peak = tonumber(p[1] or 0), tonumber(p[2] or 0), tonumber(p[3] or 0)
+  for _, one in ipairs(used) do
+    n = n + 1
+    cpu = cpu + math.max(1 / n, LEAST_WEIGHT) * (one[1] - cpu)
+    peak = math.max(one[2], peak + LEAST_WEIGHT * (one[2] - peak))
+  end
+  redis.call('HSET', PACE, 'cpu_n:' .. name, n, 'cpu:' .. name, cpu, 'peak:' .. name, peak)
 end

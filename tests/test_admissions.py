@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from slotwise import log
+from slotwise import admissions
+from slotwise.admissions import prove
 from slotwise.errors import SlotwiseError
 from slotwise.keys import PAYLOAD
-from slotwise.log import prove
 from slotwise.store import Store
 from slotwise.verdict import Verdict
 from tests.hand import now_ms, submitted
@@ -214,7 +214,7 @@ async def test_ids_of_any_bytes(store: Store, hand: Any) -> None:
 
 
 async def test_page_by_page(store: Store, hand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "PAGE", 3)
+    monkeypatch.setattr(admissions, "PAGE", 3)
     await submitted(store, 10)
     worker = hand()
     for _ in range(10):
@@ -226,13 +226,13 @@ async def test_page_by_page(store: Store, hand: Any, monkeypatch: pytest.MonkeyP
 async def test_a_log_that_is_trimmed_while_it_is_read(
     store: Store, hand: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "PAGE", 3)
+    monkeypatch.setattr(admissions, "PAGE", 3)
     await submitted(store, 10)
     worker = hand()
     for _ in range(10):
         await worker.finish(await worker.claim_one())
     entries = await store.redis.xrange(store.keys.log)
-    pages, page_of = 0, log._page
+    pages, page_of = 0, admissions._page
 
     async def trimmed_after_two(*args: Any) -> Any:
         nonlocal pages
@@ -241,7 +241,7 @@ async def test_a_log_that_is_trimmed_while_it_is_read(
             await store.redis.xtrim(store.keys.log, maxlen=9, approximate=False)  # eleven gone, six read
         return await page_of(*args)
 
-    monkeypatch.setattr(log, "_page", trimmed_after_two)
+    monkeypatch.setattr(admissions, "_page", trimmed_after_two)
     found = await prove(store, HOUR)
     assert (found.violations.first, found.entries) == ([], 9)
     assert found.covered_since_ms == int(entries[11][1][b"at"])
@@ -253,14 +253,14 @@ async def test_what_is_written_meanwhile_is_the_next_proofs(
     await submitted(store, 2)
     worker = hand()
     grant = await worker.claim_one()
-    page_of = log._page
+    page_of = admissions._page
 
     async def busy(*args: Any) -> Any:
         await worker.finish(grant)
         await worker.finish(await worker.claim_one())
         return await page_of(*args)
 
-    monkeypatch.setattr(log, "_page", busy)
+    monkeypatch.setattr(admissions, "_page", busy)
     found = await prove(store, HOUR)
     assert (found.violations.first, found.entries, found.running) == ([], 1, 1)
 
@@ -329,4 +329,4 @@ async def test_a_long_log_does_not_hold_the_loop(store: Store) -> None:
     done = True
     await ticking
     assert (found.violations.first, found.entries) == ([], 50_000)
-    assert turns >= 50_000 // log.PAGE, "others get their turn after every page"
+    assert turns >= 50_000 // admissions.PAGE, "others get their turn after every page"

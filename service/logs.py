@@ -1,0 +1,36 @@
+"""The endpoint of what a job wrote: plain text, live while it runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from service import query
+from service.front import Front
+from slotwise.errors import unknown_job
+from slotwise.said import output
+
+MOST_LINES: Final = 1_000_000
+
+
+async def logs(request: Request) -> Response:
+    """GET /jobs/{id}/logs"""
+    front: Front = request.app.state.front
+    job_id = request.path_params["job_id"]
+    tail = query.number(request, "tail", default=MOST_LINES, most=MOST_LINES)
+    found = await output(front.store, job_id)
+    if found is None:
+        raise unknown_job(job_id)
+    text = as_text(*found, tail=tail)
+    return PlainTextResponse(text, headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"})
+
+
+def as_text(cut: int, data: bytes, *, tail: int) -> str:
+    """The last `tail` lines of what is kept; what was cut is said where it would stand."""
+    text = data.decode("utf-8", "replace")
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) > tail:
+        return "\n".join(lines[-tail:]) + "\n" * text.endswith("\n")
+    return f"[{cut} bytes before this are not kept]\n{text}" if cut else text

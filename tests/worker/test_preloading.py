@@ -1,0 +1,125 @@
+"""Start-up hooks: once in each process that needs what they load, before any job, and again in a new zygote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.facts import wait_until
+from tests.fleet import ROOT, Fleet, ended, submit
+from tests.worker.test_fleet import parent_of
+
+MODULE = """
+import asyncio, gc, os, signal
+from pathlib import Path
+from slotwise import algorithm, preload
+
+MODEL = {}
+LOG = Path("hooks.log")
+
+@preload
+def load_model():
+    MODEL["pid"] = os.getpid()
+    MODEL["frozen"] = gc.get_freeze_count
+    with LOG.open("a") as log:
+        log.write(f"sync {os.getpid()}\\n")
+
+@algorithm
+def Sees() -> list[int]:
+    return [MODEL["pid"], os.getppid(), MODEL["frozen"]()]
+
+@algorithm
+def KillsItsParent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    signal.pause()
+"""
+
+ON_THE_LOOP = """
+@preload
+async def connect():
+    MODEL["loop"] = asyncio.get_running_loop()
+    with LOG.open("a") as log:
+        log.write(f"async {os.getpid()}\\n")
+
+@algorithm
+async def SeesAsync() -> list[bool]:
+    return [MODEL["pid"] == os.getpid(), MODEL["loop"] is asyncio.get_running_loop()]
+"""
+
+
+def write(fleet: Fleet, source: str) -> None:
+    (fleet.directory / "loads.py").write_text(source)
+    fleet.settings["ALGORITHMS"] = "loads"
+    fleet.settings["PYTHONPATH"] = f"{ROOT}:{fleet.directory}"
+
+
+def hooks_run(fleet: Fleet) -> Counter[str]:
+    log: Path = fleet.directory / "hooks.log"
+    return Counter(log.read_text().splitlines() if log.exists() else [])
+
+
+def test_a_model_is_loaded_once_and_shared_by_every_job_until_the_zygote_dies(fleet: Fleet) -> None:
+    write(fleet, MODULE)
+    front = fleet.front()
+    fleet.worker()
+    first, second = (ended(front, submit(front, "Sees"))["result"] for _ in range(2))
+    loaded_in, zygote, frozen = first
+    assert second[:2] == first[:2]
+    assert loaded_in == zygote
+    assert frozen > 1_000, "what was loaded is not kept out of the garbage collector's sight"
+    assert hooks_run(fleet) == {f"sync {zygote}": 1}, "it has no algorithm that runs in the worker"
+    submit(front, "KillsItsParent")
+    wait_until(lambda: not Path(f"/proc/{zygote}").exists(), what="the zygote is dead")
+    loaded_in, new, _ = ended(front, submit(front, "Sees"))["result"]
+    assert (loaded_in, new != zygote) == (new, True)
+    assert hooks_run(fleet)[f"sync {new}"] == 1
+
+
+def test_hooks_run_in_the_worker_for_what_runs_there(fleet: Fleet) -> None:
+    write(fleet, MODULE + ON_THE_LOOP)
+    front = fleet.front()
+    worker = fleet.worker()
+    zygote = ended(front, submit(front, "Sees"))["result"][1]
+    assert ended(front, submit(front, "SeesAsync"))["result"] == [True, True]
+    pid = worker.popen.pid
+    assert parent_of(zygote) == pid
+    assert hooks_run(fleet) == {f"sync {pid}": 1, f"async {pid}": 1, f"sync {zygote}": 1}
+
+
+BAD_HOOKS = {
+    "raises": (
+        "@preload\ndef bad():\n    raise ValueError('no weights\\nat all')\n",
+        "ValueError: no weights at all (",
+    ),
+    "exits": ("@preload\ndef bad():\n    raise SystemExit('no GPU')\n", "SystemExit: no GPU"),
+    "in the worker": (
+        "@preload\nasync def bad():\n    1 / 0\n@algorithm\nasync def F() -> None: ...\n",
+        "ZeroDivisionError: division by zero",
+    ),
+    "nowhere to run": ("@preload\nasync def bad(): ...\n", "is async, and runs in the worker's own process only"),
+    "wants an argument": ("@preload\ndef bad(path): ...\n", "nobody gives it its parameter 'path'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HOOKS)
+def test_a_hook_that_fails_stops_the_worker_with_one_line(fleet: Fleet, name: str) -> None:
+    source, said = BAD_HOOKS[name]
+    write(fleet, "from slotwise import algorithm, preload\n@algorithm\ndef P() -> None: ...\n" + source)
+    worker = fleet.worker(flags=("--no-burst",))
+    assert worker.wait() == 2
+    [line] = [line for line in worker.said().splitlines() if line.startswith("slotwise: ")]
+    assert line.startswith("slotwise: start-up hook 'bad' ")
+    assert said in line
+    assert fleet.redis.hlen(fleet.keys.leases) == 0
+
+
+def test_threads_that_a_hook_leaves_are_told(fleet: Fleet) -> None:
+    thread = "threading.Thread(target=time.sleep, args=(600,), name='feeder', daemon=True)"
+    source = f"import threading, time\n@preload\ndef start():\n    {thread}.start()\n"
+    write(fleet, "from slotwise import algorithm, preload\n@algorithm\ndef P() -> int:\n    return 1\n" + source)
+    front = fleet.front()
+    worker = fleet.worker()
+    assert ended(front, submit(front, "P"))["result"] == 1
+    assert "left threads running (feeder)" in worker.said()
