@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 
 from service.app import create_app
 from slotwise.embedded import redis_url
-from slotwise.errors import SlotwiseError
-from slotwise.settings import Settings, exit_with, load_or_exit
+from slotwise.errors import SlotwiseError, exit_with
+from slotwise.settings import Settings, load_or_exit
 
 log = logging.getLogger("service")
 

@@ -59,6 +59,12 @@ class Catalogue:
         except KeyError:
             raise SlotwiseError("algorithm-not-found", self._names(name)) from None
 
+    async def get(self, name: str | None) -> Mapping[str, Any] | None:
+        """The entry of an algorithm; None where nobody published one of that name, as for a stock function."""
+        await self._refresh(MAX_AGE_SECONDS)
+        known = self._known.get(name or "")
+        return None if known is None else known.entry
+
     async def _refresh(self, max_age_seconds: float) -> None:
         needed_since = time.monotonic() - max_age_seconds
         if self._read_at >= needed_since:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +18,13 @@ from slotwise.moment import timestamp
 from slotwise.store import Store
 
 ESTIMATES = ["position", "eta_seconds"]
+# what becomes of a running job that is to end, by where it runs
+TO_ITSELF = "it keeps its slot until it ends by itself, or its worker does."
+ENDING = {
+    "process": " It was told to end, and is killed when its grace is over.",
+    "thread": f" It was told to end, but runs in a thread, which nobody can stop: {TO_ITSELF}",
+    "loop": f" It was told to end, but runs on its worker's event loop, where nobody can stop it: {TO_ITSELF}",
+}
 
 
 async def explain(request: Request) -> Response:
@@ -30,7 +38,7 @@ async def explain(request: Request) -> Response:
         return Json(waiting)
     if job.state is State.PENDING:  # it has moved between the two reads
         job = await front.store.job(job_id) or job
-    return Json(_past(job) if job.state in TERMINAL else _running(job))
+    return Json(_past(job) if job.state in TERMINAL else await _running(front, job))
 
 
 async def _waiting(store: Store, job: Job) -> dict[str, Any] | None:
@@ -52,16 +60,23 @@ async def _waiting(store: Store, job: Job) -> dict[str, Any] | None:
     }
 
 
-def _running(job: Job) -> dict[str, Any]:
+async def _running(front: Front, job: Job) -> dict[str, Any]:
+    entry = await front.catalogue.get(job.algorithm) or {}
+    timeout = job.timeout or entry.get("timeout") or front.settings.job_timeout
+    late = job.started_ms is not None and time.time() * 1000 > job.started_ms + timeout * 1000
+    executor = entry.get("executor")
+    text = f"It runs on {job.worker}." if job.worker else "It runs."
     return {
         "job_id": job.id,
         "status": job.state,
-        "text": f"It runs on {job.worker}." if job.worker else "It runs.",
+        "text": text + (ENDING.get(str(executor), "") if job.cancel_requested or late else ""),
         "since": timestamp(job.started_ms),
         "worker": job.worker,
         "heartbeat_at": timestamp(job.heartbeat_ms),
         "attempt": job.attempt,
         "cancel_requested": job.cancel_requested,
+        "executor": executor,
+        "can_be_killed": None if executor is None else executor == "process",
         "attempts": [_row(attempt) for attempt in job.history],
     }
 

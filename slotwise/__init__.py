@@ -6,7 +6,17 @@ name that users import. It imports neither of them.
 
 from slotwise.algorithm import Algorithm, algorithm
 from slotwise.context import Context, log, progress
-from slotwise.errors import JobError, SlotwiseError
+from slotwise.errors import Cancelled, JobError, SlotwiseError
 from slotwise.preload import preload
 
-__all__ = ["Algorithm", "Context", "JobError", "SlotwiseError", "algorithm", "log", "preload", "progress"]
+__all__ = [
+    "Algorithm",
+    "Cancelled",
+    "Context",
+    "JobError",
+    "SlotwiseError",
+    "algorithm",
+    "log",
+    "preload",
+    "progress",
+]

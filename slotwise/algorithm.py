@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import WRAPPER_ASSIGNMENTS, cached_property
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, overload
 
 from slotwise.context import Context
 from slotwise.job import MOST_SLOTS
@@ -21,7 +21,8 @@ from slotwise.signature import Signature, unusable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Executor = Literal["process", "loop"]
+Executor = Literal["process", "loop", "thread"]
+MOST_GRACE: Final = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Algorithm(Generic[P, R]):
     cpu_seconds: float | None = None
     max_concurrent: int | None = None
     rate: str | None = None
+    thread: bool = False
+    cancel_grace: float | None = None
+    kill_grace: float | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
     preload: Hook | None = None  # a start-up hook of its own, beside those of its module
 
@@ -44,11 +48,11 @@ class Algorithm(Generic[P, R]):
         """Raises: SlotwiseError `invalid-algorithms` for limits that cannot be."""
         told: dict[str, Any] = {name: getattr(self.function, name, None) for name in WRAPPER_ASSIGNMENTS}
         vars(self).update(told, __wrapped__=self.function)  # for help(), inspect.signature() and editors
-        faults = [*self.limits.faults(), *self._slot_faults()]
+        faults = [*self.limits.faults(), *self._slot_faults(), *self._grace_faults()]
         if self.limits.as_dict() and self.executor != "process":
             faults += [
-                f"{' and '.join(self.limits.as_dict())} can limit a process of its own only, and an async "
-                "function runs on the worker's event loop: make it a plain `def`, or leave the limit out"
+                f"{' and '.join(self.limits.as_dict())} can limit a process of its own only, and {self._where}: "
+                "make it a plain `def`, or leave the limit out"
             ]
         if faults:
             raise unusable(self.name, "; ".join(faults))
@@ -63,13 +67,30 @@ class Algorithm(Generic[P, R]):
             except ValueError as error:
                 yield str(error)
 
+    def _grace_faults(self) -> Iterator[str]:
+        if self.thread and inspect.iscoroutinefunction(self.function):
+            yield "an async function runs on the worker's event loop: leave executor out, or make it a plain `def`"
+        for name, seconds in (("cancel_grace", self.cancel_grace), ("kill_grace", self.kill_grace)):
+            if seconds is None:
+                continue
+            if self.executor != "process":
+                yield f"{name} is for a process of its own, which can be killed, and {self._where}: leave it out"
+            elif isinstance(seconds, bool) or not 0 <= seconds <= MOST_GRACE:
+                yield f"{name}={seconds!r} must be seconds from 0 to {MOST_GRACE:g}"
+
+    @property
+    def _where(self) -> str:
+        return "it runs in a thread" if self.thread else "an async function runs on the worker's event loop"
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
     @property
     def executor(self) -> Executor:
-        """`loop` for an async function; `process`, a child of its own, for every other."""
-        return "loop" if inspect.iscoroutinefunction(self.function) else "process"
+        """`loop` for an async function; else `process`, a child of its own, or `thread`, where it says so."""
+        if inspect.iscoroutinefunction(self.function):
+            return "loop"
+        return "thread" if self.thread else "process"
 
     @property
     def limits(self) -> Limits:
@@ -133,6 +154,9 @@ def algorithm(
     cpu_seconds: float | None = None,
     max_concurrent: int | None = None,
     rate: str | None = None,
+    executor: Literal["process", "thread"] = "process",
+    cancel_grace: float | None = None,
+    kill_grace: float | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[P, R]], Algorithm[P, R]]: ...
 
@@ -149,11 +173,15 @@ def algorithm(
     cpu_seconds: float | None = None,
     max_concurrent: int | None = None,
     rate: str | None = None,
+    executor: Literal["process", "thread"] = "process",
+    cancel_grace: float | None = None,
+    kill_grace: float | None = None,
     example: Mapping[str, Any] | None = None,
 ) -> Algorithm[P, R] | Callable[[Callable[P, R]], Algorithm[P, R]]:
     """Make a function an algorithm that jobs can name.
 
-    A plain `def` runs in a child process of its own; an `async def` runs on the worker's event loop.
+    A plain `def` runs in a child process of its own, or in a thread if you say so; an `async def` runs on the
+    worker's event loop.
 
     Args:
         name: what jobs call it; the function's own name when left out.
@@ -167,6 +195,11 @@ def algorithm(
         max_concurrent: the most of its jobs that run at once over the whole fleet, under the fleet's own cap.
         rate: the most of its jobs that start in any window of time, as "100/minute": a number of starts, a slash,
             and second, minute, hour or day. Attempts count, not jobs.
+        executor: "thread" runs a plain `def` in a thread of the worker, which nobody can kill: one that does not
+            end when it is asked to keeps its slot.
+        cancel_grace: seconds between `Cancelled`, raised in a job's main thread when it is to end, and SIGTERM to
+            each of its processes; 0: it is not asked. CANCEL_GRACE_SECONDS when left out.
+        kill_grace: seconds from there to SIGKILL; 0: no SIGTERM. KILL_GRACE_SECONDS when left out.
         example: parameters that work, shown in the catalogue.
 
     `memory_mb` and `cpu_seconds` bind each process: one that the body starts inherits the limit on memory, and on
@@ -176,18 +209,11 @@ def algorithm(
     Raises: SlotwiseError `invalid-algorithms` for limits that cannot be, as any on an `async def`.
     """
 
+    told: dict[str, Any] = {"max_attempts": max_attempts, "max_concurrent": max_concurrent, "rate": rate}
+    told |= {"timeout": timeout, "memory_mb": memory_mb, "cpu_seconds": cpu_seconds, "example": example or {}}
+    told |= {"thread": executor == "thread", "cancel_grace": cancel_grace, "kill_grace": kill_grace}
+
     def decorate(target: Callable[P, R]) -> Algorithm[P, R]:
-        return Algorithm(
-            function=target,
-            name=name or target.__name__,
-            version=version,
-            timeout=timeout,
-            max_attempts=max_attempts,
-            memory_mb=memory_mb,
-            cpu_seconds=cpu_seconds,
-            max_concurrent=max_concurrent,
-            rate=rate,
-            example=example or {},
-        )
+        return Algorithm(target, name or target.__name__, version, **told)
 
     return decorate if function is None else decorate(function)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from slotwise.errors import SlotwiseError
+from slotwise.errors import SlotwiseError, exit_with
 
 if TYPE_CHECKING:
     from slotwise.settings import Settings
@@ -27,8 +27,6 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SlotwiseError as error:
-            from slotwise.settings import exit_with
-
             exit_with(error)
 
 

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 Code = Literal[
     "invalid-settings",
@@ -74,6 +75,12 @@ class SlotwiseError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+def exit_with(error: SlotwiseError) -> NoReturn:
+    """End the program with the error's one line and exit status 2."""
+    sys.stderr.write(f"slotwise: {error.message}\n")
+    raise SystemExit(2)
+
+
 def unknown_job(job_id: str) -> SlotwiseError:
     """The error of an id that nobody knows."""
     return SlotwiseError(
@@ -116,6 +123,14 @@ class JobError(RuntimeError):
             "message": printable(str(self.message), MAX_MESSAGE_CHARS),
             "detail": None if self.detail is None else printable(str(self.detail), MAX_DETAIL_CHARS),
         }
+
+
+class Cancelled(BaseException):
+    """Raised inside a body that is to end: its job was cancelled, or its time is up.
+
+    In the main thread of a job's own process, and in a job's thread; no `Exception`, as KeyboardInterrupt is none.
+    Once: there is time to clean up. A body that goes on all the same is ended by force, and never `completed`.
+    """
 
 
 def text_of(error: BaseException) -> str:

@@ -5,15 +5,14 @@ No other module of the service reads the environment.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from slotwise.errors import SlotwiseError
+from slotwise.errors import SlotwiseError, exit_with
 
 SECRETS = frozenset({"REDIS_URL"})  # settings that a job's process has no business to know
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -54,6 +53,12 @@ class Settings(BaseSettings):
     )
     drain_seconds: float = Field(
         30, ge=0, le=86_400, description="seconds that a worker told to stop gives its running jobs"
+    )
+    cancel_grace_seconds: float = Field(
+        2, ge=0, le=3_600, description="seconds that a job asked to end has before SIGTERM; 0: it is not asked"
+    )
+    kill_grace_seconds: float = Field(
+        1, ge=0, le=3_600, description="seconds between SIGTERM and SIGKILL; 0: there is no SIGTERM"
     )
     priority_head_start: float = Field(
         60, ge=0, le=86_400, description="seconds of head start in the queue for each level of priority"
@@ -105,12 +110,6 @@ def load_or_exit() -> Settings:
         return load()
     except SlotwiseError as error:
         exit_with(error)
-
-
-def exit_with(error: SlotwiseError) -> NoReturn:
-    """End the program with the error's one line and exit status 2."""
-    sys.stderr.write(f"slotwise: {error.message}\n")
-    raise SystemExit(2)
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -7,37 +7,76 @@ The process is forked by the zygote, holds no connection to Redis and no secret 
 from __future__ import annotations
 
 import os
-import random
 import resource
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any, NoReturn
-
-from arq.worker import Retry
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.context import Context, own_process
-from slotwise.errors import JobError, described, exited
+from slotwise.errors import Cancelled, JobError, described, exited
 from slotwise.limits import Limits
 from worker import frames, kernel, voice
 from worker.bounds import Bounds
+from worker.spare import EXIT_SOFTWARE
 
-EXIT_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h: a fault outside of the body
+
+class Interruption:
+    """SIGINT's handler: in a body it raises what Python code can see, elsewhere it does nothing."""
+
+    def __init__(self) -> None:
+        self.context: Context | None = None  # set while the body runs
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.context is not None:
+            raise Cancelled if self.context.cancelled else KeyboardInterrupt
 
 
-def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[Any, Any]]) -> NoReturn:
-    """Become the job's process: take the call from `channel`, run it, answer, end. Never returns."""
+_interruption: Final = Interruption()
+REHEARSAL: Final = Algorithm(lambda: None, "rehearsal")
+
+
+def become(parent: int) -> None:
+    """All that needs no job: live and die with `parent`; signals, input and randomness as a fresh program's."""
+    kernel.die_with_parent(parent)
+    kernel.adopt_orphans()  # its descendants stay below it, so that they are found and killed with it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _interruption)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    if "numpy.random" in sys.modules:  # `random` sees to itself after a fork
+        sys.modules["numpy.random"].seed()
+
+
+def rehearse() -> None:
+    """Call nothing at all: after a fork the first touch of each page costs a copy. Better now than in a job."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        told = {"algorithm": REHEARSAL.name, "args": [], "params": {}, "job_id": "", "attempt": 0, "seconds": 1.0}
+        theirs.sendall(frames.pack(frames.CALL, wire.encode(told)))
+        call, _ = _receive(ours)
+        context = Context.until(call["job_id"], call["attempt"], call["seconds"])
+        theirs.sendall(_answer(call, {REHEARSAL.name: REHEARSAL}, context))
+
+
+def run(channel: socket.socket, algorithms: Mapping[str, Algorithm[Any, Any]]) -> NoReturn:
+    """Take the call from `channel`, run it, answer, end. Never returns."""
+    own = os.getpid()
     try:
-        kernel.die_with_parent(parent)
-        kernel.adopt_orphans()  # its descendants stay below it, so that they are found and killed with it
-        _become_plain()
         call, descriptors = _receive(channel)
         context = Context.until(call["job_id"], call["attempt"], call["seconds"], voice.raised(descriptors))
         own_process(context)
-        channel.sendall(_answer(call, algorithms, context))
+        answer = _answer(call, algorithms, context)
+        if os.getpid() == own:  # not a process that the body forked, and let return
+            channel.sendall(answer)
         voice.flush()
     except BrokenPipeError:
         os._exit(0)  # the worker is gone: nobody is there to hear
@@ -45,17 +84,6 @@ def run(channel: socket.socket, parent: int, algorithms: Mapping[str, Algorithm[
         traceback.print_exc()
         os._exit(EXIT_SOFTWARE)
     os._exit(0)
-
-
-def _become_plain() -> None:
-    """Signals, input and randomness as a freshly started program has them; no core dumps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    random.seed()
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -76,7 +104,7 @@ def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any
     bounds = Bounds(Limits.of(call))
     bounds.impose()
     try:
-        result = algorithms[call["algorithm"]].call(call["args"], call["params"], lambda: context)
+        result = _body(algorithms[call["algorithm"]], call, context)
         bounds.body_ended()
     except BaseException as error:  # whatever a body raises is its outcome, KeyboardInterrupt too
         bounds.body_ended()
@@ -85,6 +113,14 @@ def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any
         message = _returned(result, bounds)
     overspent = bounds.overspent()
     return message if overspent is None else _failure(overspent)
+
+
+def _body(algorithm: Algorithm[Any, Any], call: Mapping[str, Any], context: Context) -> Any:
+    _interruption.context = context
+    try:
+        return algorithm.call(call["args"], call["params"], lambda: context)
+    finally:
+        _interruption.context = None
 
 
 def _returned(result: Any, bounds: Bounds) -> bytes:
@@ -97,7 +133,8 @@ def _returned(result: Any, bounds: Bounds) -> bytes:
 
 
 def _failed(error: BaseException, bounds: Bounds) -> bytes:
-    if isinstance(error, Retry):
+    arq = sys.modules.get("arq.worker")  # a body that asks for a retry has loaded it
+    if arq is not None and isinstance(error, arq.Retry):
         return frames.pack(frames.AGAIN, wire.encode((error.defer_score or 0) / 1000))
     if isinstance(error, JobError):
         return _failure(error)

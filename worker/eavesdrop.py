@@ -28,8 +28,19 @@ class Eavesdropper(logging.Handler):
             except Exception:  # a message that does not fit its arguments: as every handler tells it
                 self.handleError(record)
         last = logging.lastResort
-        if last is not None and logging.root.handlers == [self] and record.levelno >= last.level:
+        alone = logging.root.handlers == [self] and not _has_handler(record.name)
+        if alone and last is not None and record.levelno >= last.level:
             last.handle(record)  # logging would, had we not come
+
+
+def _has_handler(name: str) -> bool:
+    """Whether a logger below the root, on the way up from `name`, writes what it is told."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger is not logging.root:
+        if logger.handlers:
+            return True
+        logger = logger.parent
+    return False
 
 
 def listen() -> None:

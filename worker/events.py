@@ -22,6 +22,8 @@ Name = Literal[
     "stale",  # a finish that came too late
     "result_unserialisable",
     "wake_refused",  # of no job: the server does not say what changes, the slow poll must do
+    "loop_blocked",  # of the job that keeps the event loop, told from another thread; `text` is the place
+    "loop_free",  # again, after `seconds`
     "memory_unbounded",  # at the start: algorithms declare a limit that this kernel does not enforce
 ]
 

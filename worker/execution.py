@@ -21,6 +21,7 @@ from worker.hearing import Hearing
 from worker.outcome import Verdict
 from worker.report import Report
 from worker.speech import Speech
+from worker.stop import Stop
 from worker.tally import Tally
 
 if TYPE_CHECKING:
@@ -39,39 +40,32 @@ class Execution:
         self.incarnation = incarnation
         self.task: asyncio.Task[None]
         self.worker = worker
-        self._in_body = self._ran = False
+        self._ran = False
         self._told: asyncio.Future[None] | None = None
-        self._stopping = False
-        self._cancel_requested = False
-        self._handed_back = False
-        self._timed_out = False
         self.call = Call()
         self.attempt = grant.attempt
         self.function: Any = None
         self.started_ms = timestamp_ms()
         self.tally = Tally()
+        self._stop = Stop(self.tally, worker.settings)
         self._hearing = hearing
         self._speech: Speech | None = None
         self._context: context.Context | None = None
         self._seconds: float | None = None  # that its body may run
         self._report = Report(self)
 
+    @property
+    def ref(self) -> str:
+        """The job as the log names it."""
+        return f"{self.grant.id}:{self.call.name}"
+
     def cancel(self) -> None:
-        """Somebody cancelled the job: end its body. Once: a second cancel would cut its cleaning up short."""
-        if not self._cancel_requested:
-            self._cancel_requested = True
-            self._stop_body()
+        """Somebody cancelled the job: end its body."""
+        self._stop.cancel()
 
     def hand_back(self) -> None:
         """End its body, and let the job run again elsewhere; the attempt does not count."""
-        if not self._handed_back:
-            self._handed_back = True
-            self._stop_body()
-
-    def _stop_body(self) -> None:
-        if self._in_body and not self._stopping:  # once: its cleaning up, and what follows it, is not cut short
-            self._stopping = True
-            self.task.cancel()
+        self._stop.hand_back()
 
     async def run(self) -> None:
         """The whole life of the attempt. Raises nothing but CancelledError."""
@@ -151,14 +145,14 @@ class Execution:
         try:
             if self.worker.on_job_start:
                 await self.worker.on_job_start(self._ctx())
-            if self._handed_back or self._cancel_requested:  # while the hook ran
+            if self._stop.handed_back or self._stop.cancel_requested:  # while the hook ran
                 raise asyncio.CancelledError
             result = await self._run_body()
         except (Exception, asyncio.CancelledError) as failure:
             return outcome.judge(failure, self._circumstances())
-        if self._cancel_requested:  # it swallowed its cancellation: it is not `completed` all the same
+        if self._stop.cancel_requested:  # it swallowed its cancellation: it is not `completed` all the same
             return outcome.cancelled()
-        if self._timed_out:
+        if self._stop.timed_out:
             return outcome.judge(TimeoutError(), self._circumstances())
         return outcome.completed(result)
 
@@ -181,35 +175,37 @@ class Execution:
             limits = function.algorithm.limits.tightened_by(self.grant.limits)
             job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": timeout, **limits.as_dict()}
             coroutine = worker.bodies.run(
-                function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body
+                function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, self._stop.grace
             )
         else:
             coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))
         # the body has no task of its own, nor the timeout a context: together they cost as much as all the rest
-        limit = None if timeout is None else worker.loop.call_later(timeout, self._time_out)
+        limit = None if timeout is None else worker.loop.call_later(timeout, self._stop.time_out)
         worker.job_tasks[self.grant.id] = self.task
-        self._in_body = self._ran = True
+        self._ran = True
+        self._stop.begun(self.task, function)
         here = context.begin(self._known_to_body)
         try:
             return await coroutine
         except asyncio.CancelledError:
-            if self._timed_out:
+            if self._stop.timed_out:
                 raise TimeoutError from None
             raise
         finally:
-            self._in_body = False
+            self._stop.ended()
             context.end(here)
             del worker.job_tasks[self.grant.id]
             if limit is not None:
                 limit.cancel()
             if self.task.cancelling():  # whoever cancelled meant the body
+                self.tally.step("gone")
                 await self._forget_cancel()
 
     def _known_to_body(self) -> context.Context:
         """The body's context, made when it, or what it calls, asks for it."""
         if self._context is None:
             grant, keep = self.grant, self.worker.settings.max_log_bytes
-            self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, lambda: self._stopping)
+            self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, lambda: self._stop.told)
             self._context = context.Context.until(self.grant.id, self.attempt, self._seconds, self._speech)
         return self._context
 
@@ -223,18 +219,14 @@ class Execution:
         with suppress(asyncio.CancelledError):  # one that the body did not meet: uncancel() keeps it before 3.13
             await asyncio.sleep(0)
 
-    def _time_out(self) -> None:
-        self._timed_out = True
-        self._stop_body()
-
     def _circumstances(self) -> outcome.Circumstances:
         return outcome.Circumstances(
             attempt=self.attempt,
             attempts=self._attempts(),
-            cancel_requested=self._cancel_requested,
-            handed_back=self._handed_back,
+            cancel_requested=self._stop.cancel_requested,
+            handed_back=self._stop.handed_back,
             leaving=self.worker.leaving,
-            timed_out=self._timed_out,
+            timed_out=self._stop.timed_out,
             retry_jobs=self.worker.retry_jobs,
         )
 

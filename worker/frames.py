@@ -16,7 +16,9 @@ _HEAD: Final = struct.Struct(">Ic")
 
 # worker -> zygote
 SPAWN: Final = b"S"  # key; the child's socket travels with it
-KILL: Final = b"K"  # key
+ASK: Final = b"Q"  # key: SIGINT to its own process, whose page says that it is cancelled
+TERMINATE: Final = b"T"  # key: SIGTERM to each of its processes
+KILL: Final = b"K"  # key: SIGKILL to each
 # zygote -> worker
 READY: Final = b"Y"  # the user's modules are loaded
 ENDED: Final = b"X"  # JSON: key, and the end (see end.py); nothing of the job's process tree is left

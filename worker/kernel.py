@@ -23,6 +23,9 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on
 _SIGEV_SIGNAL: Final = 0
 _TIMER_ABSTIME: Final = 1
 
+YES, NO, ENDING = "yes", "no", "ending"
+ENDING_SECONDS: Final = 0.001
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,28 +52,73 @@ def adopt_orphans() -> bool:
 def children(pid: int) -> set[int]:
     """The processes whose parent is `pid` now; empty where the kernel does not tell."""
     found: set[int] = set()
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found.update(map(int, listing.read_text().split()))
-        except OSError:  # the thread ended while we looked
-            continue
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  (a Path costs five times as much, for each job)
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb", 0) as listing:  # noqa: PTH123
+                found.update(map(int, listing.read().split()))
     return found
 
 
+def descendants(pid: int) -> set[int]:
+    """Everything below `pid` now, by one walk: what forks meanwhile may be missed."""
+    found: set[int] = set()
+    parents = [pid]
+    while parents:
+        below = children(parents.pop()) - found
+        found |= below
+        parents.extend(below)
+    return found
+
+
+def strike(pid: int) -> None:
+    """SIGKILL this process, and its whole group unless that is ours: no fork within a group escapes."""
+    with suppress(ProcessLookupError, PermissionError):
+        group = os.getpgid(pid)
+        os.kill(pid, signal.SIGKILL)
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
+
+
+def end_children() -> None:
+    """Kill and reap until nothing is left below this process (blocking)."""
+    while heirs := children(os.getpid()):
+        for pid in heirs | {below for heir in heirs for below in descendants(heir)}:
+            strike(pid)
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+
+
 def kill_heirs(mark: str) -> None:
-    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking)."""
-    while heirs := [pid for pid in children(os.getpid()) if _carries(pid, mark.encode())]:
-        for pid in heirs:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking).
+
+    A process that is about to end has no environment any more, and still children that will be ours.
+    """
+    while heirs := {
+        pid: carried for pid in children(os.getpid()) if (carried := _carries(pid, mark.encode())) != NO
+    }:
+        for pid, carried in heirs.items():
+            if carried == YES:
+                with suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+        if YES not in heirs.values():
+            time.sleep(ENDING_SECONDS)
 
 
-def _carries(pid: int, mark: bytes) -> bool:
+def _heirs(mark: bytes) -> dict[int, str]:
+    carried = {pid: _carries(pid, mark) for pid in children(os.getpid())}
+    return {pid: answer for pid, answer in carried.items() if answer != NO}
+
+
+def _carries(pid: int, mark: bytes) -> str:
     try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        if not environment:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+            return NO if state == b"Z" else ENDING
     except OSError:
-        return False
+        return NO
+    return YES if mark in environment.split(b"\0") else NO
 
 
 def memory_bytes() -> tuple[int, int]:
@@ -117,11 +165,29 @@ class Timer:
 
     def set(self, at: float | None) -> bool:
         """Fire at `at` on its clock; None: never. False where the kernel has no such timer."""
+        return self._set(_TIMER_ABSTIME, 0 if at is None else max(1, int(at * 1e9)), 0)
+
+    def repeat(self, seconds: float) -> bool:
+        """Fire again and again, so far apart. False where the kernel has no such timer."""
+        return self._set(0, int(seconds * 1e9), int(seconds * 1e9))
+
+    def _set(self, flags: int, first: int, interval: int) -> bool:
         if self._timer is None:
             return False
-        nanoseconds = 0 if at is None else max(1, int(at * 1e9))
-        spec = _TimerSpec(_Timespec(0, 0), _Timespec(*divmod(nanoseconds, 10**9)))
-        return bool(_libc.timer_settime(self._timer, _TIMER_ABSTIME, ctypes.byref(spec), None) == 0)
+        spec = _TimerSpec(_Timespec(*divmod(interval, 10**9)), _Timespec(*divmod(first, 10**9)))
+        return bool(_libc.timer_settime(self._timer, flags, ctypes.byref(spec), None) == 0)
+
+
+class Restart(Timer):
+    """A timer that continues this process over and over: nobody can stop it for longer than `seconds`.
+
+    The signal has a handler, which costs a moment each time: a timer whose signal is ignored rests (Linux 6.13).
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(_CLOCK, signal.SIGCONT)
+        signal.signal(signal.SIGCONT, lambda *_: None)
+        self.repeat(seconds)
 
 
 class Deadline(Timer):

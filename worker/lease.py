@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from slotwise.lease import LeaseStore, Watch, look_seconds, observe
 from worker import kernel
+from worker.watchdog import LOOK_SECONDS, Watchdog
 
 RENEW_AT: Final = 0.25  # of the lease's length L
 ISOLATED_AT: Final = 0.6
@@ -53,6 +54,7 @@ class Lease:
         keep_seconds: float,
         holder: Holder,
         on_extended: Callable[[float], None],
+        watchdog: Watchdog,
     ) -> None:
         self._store = store
         self._length = length_seconds
@@ -68,6 +70,7 @@ class Lease:
         self._incarnation = ""
         self._renewed_at = kernel.clock()
         self._isolated = False
+        self._watchdog = watchdog
         self._on_extended = on_extended  # hears the kernel's deadline of jobs in processes of their own
 
     def enlist(self, incarnation: str, row: Mapping[str, str | int], serves: Sequence[str]) -> None:
@@ -114,10 +117,13 @@ class Lease:
 
     def _run(self) -> None:
         watch = Watch()
-        look_at = renew_at = time.monotonic() + RENEW_AT * self._length
-        look_at = time.monotonic()
-        while not self._stop.wait(max(0.0, min(look_at, renew_at) - time.monotonic())):
+        renew_at = time.monotonic() + RENEW_AT * self._length
+        look_at = watch_at = time.monotonic()
+        while not self._stop.wait(max(0.0, min(look_at, renew_at, watch_at) - time.monotonic())):
             now = time.monotonic()
+            if now >= watch_at:
+                watch_at = now + LOOK_SECONDS
+                self._watchdog.look()
             if now >= renew_at:
                 renewed = self._renew()
                 renew_at = now + (RENEW_AT if renewed else RENEW_AT / 10) * self._length

@@ -57,6 +57,7 @@ class Link:
         self._unpacker = frames.Unpacker()
         self._orders: deque[tuple[bytes, socket.socket | None]] = deque()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
+        self._buried: asyncio.Task[None] | None = None
         self._mark = uuid4().hex
         self._open_files = shortage.raise_open_files()
         with ExitStack() as undo:
@@ -110,12 +111,21 @@ class Link:
     async def stop(self) -> None:
         """End the zygote and every body; returns when they are gone."""
         self._hang_up()
+        await self._burial()
+
+    def _burial(self) -> asyncio.Future[None]:
+        if self._buried is None:
+            self._buried = self._loop.create_task(self._bury())
+        return asyncio.shield(self._buried)
+
+    async def _bury(self) -> None:
+        """Until nothing that the zygote left behind is alive: only then may slots be given back."""
         try:
             await asyncio.to_thread(self._process.wait, STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
-        await asyncio.to_thread(kernel.kill_heirs, f"{MARK}={self._mark}")
+        await asyncio.to_thread(kernel.kill_heirs, f"{MARK}={self._mark}")  # should the guardian have been killed
         self._end_bodies()
 
     def spawn(self) -> Body:
@@ -128,6 +138,14 @@ class Link:
         self._loop.add_reader(ours, self._read, body)
         self._order(frames.pack(frames.SPAWN, body.key.encode()), theirs)
         return body
+
+    def ask(self, body: Body) -> None:
+        """SIGINT to the body's own process, which raises `Cancelled`: its page says that it is cancelled."""
+        self._order(frames.pack(frames.ASK, body.key.encode()), None)
+
+    def terminate(self, body: Body) -> None:
+        """SIGTERM to each process of the body's tree."""
+        self._order(frames.pack(frames.TERMINATE, body.key.encode()), None)
 
     def kill(self, body: Body) -> None:
         """Kill the body's whole process tree; `ended` says when it is gone."""
@@ -193,14 +211,11 @@ class Link:
             self._zygote_gone()
 
     def _zygote_gone(self) -> None:
-        """It hung up: it is dead or dying. Whatever it leaves behind dies before a slot is given back."""
+        """It hung up: it is dead or dying, and the guardian ends what it leaves behind."""
         self._hang_up()
-        self._process.kill()
-        self._process.wait()
-        kernel.kill_heirs(f"{MARK}={self._mark}")
         if not self._ready.done():
             self._ready.set_result(False)
-        self._end_bodies()
+        self._burial()
 
     def _end_bodies(self) -> None:
         for body in self._bodies.values():

@@ -25,6 +25,11 @@ LINES: Final[dict[Name, tuple[int, str]]] = {
     "no_function": (logging.WARNING, "job {e.job_id}, function {e.text!r} not found"),
     "tries_exceeded": (logging.WARNING, "{e.seconds:6.2f}s ! {e.ref} max retries {e.text} exceeded"),
     "stale": (logging.WARNING, "job {e.job_id}: its slot had been given away; what it did is not counted"),
+    "loop_blocked": (
+        logging.WARNING,
+        "{e.ref} blocks the event loop, for {e.seconds:.1f}s by now, at {e.text}: this worker's other jobs wait",
+    ),
+    "loop_free": (logging.WARNING, "{e.ref} blocked the event loop for {e.seconds:.1f}s"),
     "memory_unbounded": (logging.WARNING, "memory_mb of {e.text} is not enforced: this system has no such limit"),
     "result_unserialisable": (logging.WARNING, "error serializing result of {e.ref}"),
     "wake_refused": (logging.WARNING, "the server refuses CLIENT TRACKING, jobs are found by polling: {e.text}"),

@@ -63,7 +63,7 @@ class Report:
             Event(
                 name,
                 job_id=of.grant.id,
-                ref=of.call.name if cron else f"{of.grant.id}:{of.call.name}",
+                ref=of.call.name if cron else of.ref,
                 seconds=(timestamp_ms() - of.started_ms) / 1000 if seconds is None else seconds,
                 attempt=of.attempt,
                 **fields,

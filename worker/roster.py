@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slotwise.attempt import Grant
 from worker.execution import Execution
@@ -65,6 +65,13 @@ class Roster:
     def has_strangers(self, incarnation: str) -> bool:
         """Whether bodies of an earlier incarnation may be alive: no slot of the fleet is counted for them."""
         return any(one.incarnation != incarnation for one in self._busy.values())
+
+    def ref_of(self, task: asyncio.Task[Any] | None) -> str:
+        """The job that runs in this task, '' for none; safe to call from a thread."""
+        for execution in list(self._executions.values()):
+            if task is not None and getattr(execution, "task", None) is task:
+                return execution.ref
+        return ""
 
     def cancel(self, ids: Collection[str]) -> None:
         """Somebody cancelled these jobs."""

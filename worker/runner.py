@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from slotwise.limits import Limits
 from worker import frames, shortage
 from worker.capture import Capture
 from worker.end import End, describe
+from worker.grace import NO_GRACE, Grace
 from worker.hearing import Hearing
 from worker.link import Body, Link, ZygoteDied
 from worker.page import Pages
@@ -65,10 +66,13 @@ class Runner:
         if self._link is not None:
             self._link.extend(deadline)
 
-    async def run(self, call: Mapping[str, Any], tally: Tally, voice: Voice) -> wire.RawJson:
+    async def run(
+        self, call: Mapping[str, Any], tally: Tally, voice: Voice, grace: Callable[[], Grace] = lambda: NO_GRACE
+    ) -> wire.RawJson:
         """Run one call (see child.py) in a process of its own: its result, as JSON bytes.
 
-        Cancelling this kills the whole process tree first. Raises: JobError, Retry, ZygoteDied; NoProcess when
+        Cancelling this ends the whole process tree first, with the `grace` that there is then; cancelling it once
+        more, with none. Raises: JobError, Retry, ZygoteDied; NoProcess when
         the machine has none for it: then the body has not begun.
         """
         try:
@@ -77,12 +81,14 @@ class Runner:
             raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
         for pause in PAUSES:
             try:
-                return await self._run(message, Limits.of(call), tally, voice)
+                return await self._run(message, Limits.of(call), tally, voice, grace)
             except NoProcess:
                 await asyncio.sleep(pause)
-        return await self._run(message, Limits.of(call), tally, voice)
+        return await self._run(message, Limits.of(call), tally, voice, grace)
 
-    async def _run(self, message: bytes, limits: Limits, tally: Tally, voice: Voice) -> wire.RawJson:
+    async def _run(
+        self, message: bytes, limits: Limits, tally: Tally, voice: Voice, grace: Callable[[], Grace]
+    ) -> wire.RawJson:
         with shortage.as_no_process():
             link = await self.start()
             capture = Capture(self._pages, self._hearing, voice)
@@ -91,14 +97,14 @@ class Runner:
             except OSError:
                 capture.close()
                 raise
-        cancelled = not await self._sent(link, body, message, capture)
+        cancelled = not await self._sent(link, body, message, capture, tally)
         while not body.ended.done():
             try:
                 await asyncio.wait([body.ended])
             except asyncio.CancelledError:
-                cancelled = True
                 capture.cancel()
-                link.kill(body)
+                await self._end(link, body, tally, NO_GRACE if cancelled else grace())
+                cancelled = True
         link.forget(body)
         capture.close()
         if body.ended.exception() is None:  # and seen, if there is one
@@ -107,7 +113,20 @@ class Runner:
             raise asyncio.CancelledError
         return self._result(body, body.ended.result(), limits)
 
-    async def _sent(self, link: Link, body: Body, message: bytes, capture: Capture) -> bool:
+    async def _end(self, link: Link, body: Body, tally: Tally, grace: Grace) -> None:
+        """Ask, then SIGTERM, then SIGKILL, as far as needed; a cancel meanwhile leads to SIGKILL at once."""
+        steps = (("cancel", link.ask, grace.cancel_seconds), ("SIGTERM", link.terminate, grace.kill_seconds))
+        with suppress(asyncio.CancelledError):
+            for name, take, seconds in steps:
+                if seconds > 0 and not body.ended.done():
+                    tally.step(name)
+                    take(body)
+                    await asyncio.wait([body.ended], timeout=seconds)
+        if not body.ended.done():
+            tally.step("SIGKILL")
+            link.kill(body)
+
+    async def _sent(self, link: Link, body: Body, message: bytes, capture: Capture, tally: Tally) -> bool:
         """Tell the body what to run. False when this was cancelled, and the body is killed."""
         try:
             with suppress(OSError):  # it died before it read its call: `ended` says so
@@ -116,6 +135,7 @@ class Runner:
                 if rest:
                     await asyncio.get_running_loop().sock_sendall(body.channel, rest)
         except asyncio.CancelledError:
+            tally.step("SIGKILL")
             link.kill(body)
             return False
         return True

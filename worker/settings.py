@@ -15,8 +15,8 @@ import arq.worker
 from arq.connections import RedisSettings
 
 from slotwise import embedded, wire
-from slotwise.errors import SlotwiseError
-from slotwise.settings import exit_with, load_or_exit
+from slotwise.errors import SlotwiseError, exit_with
+from slotwise.settings import load_or_exit
 from worker import registry
 from worker.loop import Worker
 

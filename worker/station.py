@@ -14,10 +14,9 @@ from uuid import uuid4
 from redis.exceptions import RedisError, ResponseError
 
 from slotwise.attempt import Cancels
-from slotwise.errors import SlotwiseError, text_of
+from slotwise.errors import SlotwiseError, exit_with, text_of
 from slotwise.keys import ABORT, Keys
 from slotwise.lease import LeaseStore, blocking_twin
-from slotwise.settings import exit_with
 from slotwise.store import Store
 from slotwise.words import Words
 from worker import kernel
@@ -30,6 +29,7 @@ from worker.lease import Lease
 from worker.machine import machine
 from worker.runner import Runner, ZygoteDied
 from worker.wake import Wake
+from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from worker.loop import Worker
@@ -52,7 +52,12 @@ class Station:
         self.hearing = Hearing(self._pass_on, lambda: self.exchange.ready_for_words)
         self.runner = Runner(worker._modules, self.hearing, max_result_bytes=settings.max_result_bytes)
         self.lease = Lease(
-            LeaseStore(twin, keys), settings.lease_seconds, settings.keep_results, worker, self.runner.extend
+            LeaseStore(twin, keys),
+            settings.lease_seconds,
+            settings.keep_results,
+            worker,
+            self.runner.extend,
+            Watchdog(worker._roster.ref_of, worker.emit),
         )
         watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained)
         self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)

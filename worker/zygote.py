@@ -2,7 +2,8 @@
 
 It is its jobs' parent, and the heir of their orphans: it says ENDED only when nothing of a job's process tree
 is left. It ends, and with it every job, when the worker does: at once when the worker dies (the lifeline
-closes); by a timer of the kernel when the worker or everything is stopped past the worker's lease.
+closes); by a timer of the kernel when the worker or everything is stopped past the worker's lease. One process
+is forked ahead of the next job, so that no job waits for a fork.
 
 Started as `python -m worker.zygote CONTROL LIFELINE`, the modules to load on standard input.
 """
@@ -20,15 +21,17 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
-from slotwise.errors import SlotwiseError
-from slotwise.settings import exit_with
-from worker import child, frames, kernel, preloading, registry, shortage, voice
+from slotwise.errors import SlotwiseError, exit_with
+from worker import child, files, frames, guardian, kernel, preloading, registry, scratch, shortage, spare, voice
 from worker.end import MB, End
+from worker.scratch import Scratch
+from worker.spare import Spare
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
@@ -42,22 +45,33 @@ class Body:
     key: str
     pid: int
     end: End | None = None
+    spared: set[int] = field(default_factory=set)  # of its tree, which were told to end and have time to
 
 
 class Zygote:
     def __init__(
-        self, control: socket.socket, lifeline: int, algorithms: Mapping[str, Algorithm[Any, Any]]
+        self,
+        control: socket.socket,
+        lifeline: int,
+        algorithms: Mapping[str, Algorithm[Any, Any]],
+        scratch: Scratch,
     ) -> None:
         self._control = control
         self._lifeline = lifeline
         self._algorithms = algorithms
+        self._scratch = scratch
+        self._pid = os.getpid()
         self._unpacker = frames.Unpacker()
         self._descriptors: deque[int | None] = deque()
         self._bodies: dict[int, Body] = {}
+        self._cleaners: set[int] = set()  # processes that remove what jobs left on the disk
         self._deadline = kernel.Deadline()
         self._deadline_at: float | None = None
-        _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
+        self._files = files.opened()  # by the user's modules
         self._wakeup, self._wakeup_in = os.pipe()
+        self._spare: Spare | None = None
+        self._short = False  # of what a fork takes: none is made ahead
+        _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
 
     def serve(self) -> None:
         """Fork and kill as told until the worker is gone; then end every job."""
@@ -67,8 +81,9 @@ class Zygote:
         for descriptor in (self._control.fileno(), self._lifeline, self._wakeup):
             poll.register(descriptor, select.POLLIN)
         while True:
-            pause = SWEEP_SECONDS * 1000 if self._ending() else None
-            readable = {descriptor for descriptor, _ in poll.poll(pause)}
+            readable = {descriptor for descriptor, _ in poll.poll(self._pause())}
+            if not readable:
+                self._fork_ahead()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
             if self._lifeline in readable and not self._take_deadline():
@@ -77,6 +92,12 @@ class Zygote:
                 break
             self._bury()
         self._end_everything()
+
+    def _pause(self) -> float | None:
+        """Milliseconds until there is something to do that nobody tells of."""
+        if self._spare is None and not self._short:
+            return 0
+        return SWEEP_SECONDS * 1000 if self._ending() else None
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -104,29 +125,47 @@ class Zygote:
             key = body.decode()
             if kind == frames.SPAWN:
                 self._spawn(key, self._descriptors.popleft())
-            elif kind == frames.KILL:
-                self._kill(key)
+            else:
+                self._end(kind, key)
         return bool(data)
 
     def _spawn(self, key: str, descriptor: int | None) -> None:
         if descriptor is None:
             self._tell(frames.REFUSED, key=key, why=os.strerror(errno.EMFILE))
             return
-        zygote = os.getpid()
-        self._deadline.set(self._deadline_at)  # before the fork: stopped in between, the body must not be immortal
+        self._deadline.set(self._deadline_at)  # before it begins: stopped in between, it must not be immortal
         try:
-            pid = os.fork()
+            pid = self._give(key, descriptor)
         except OSError as error:
-            os.close(descriptor)
             self._arm()
             self._tell(frames.REFUSED, key=key, why=str(error))
             return
-        if pid == 0:
-            self._leave_behind()
-            os.set_inheritable(descriptor, False)
-            child.run(socket.socket(fileno=descriptor), zygote, self._algorithms)
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
         self._bodies[pid] = Body(key, pid)
+
+    def _give(self, key: str, descriptor: int) -> int:
+        """The process that takes the job. Raises: OSError."""
+        ready, self._spare = self._spare, None
+        self._short = False
+        if ready is None or not ready.give(key, descriptor):
+            ready = self._fork()
+            ready.give(key, descriptor)
+        return ready.pid
+
+    def _fork_ahead(self) -> None:
+        if self._spare is None:
+            try:
+                self._spare = self._fork()
+            except OSError:
+                self._short = True
+
+    def _fork(self) -> Spare:
+        return spare.fork(self._leave_behind, self._run)
+
+    def _run(self, key: str, channel: socket.socket) -> NoReturn:
+        scratch.use(self._scratch.of(key))
+        child.run(channel, self._algorithms)
 
     def _leave_behind(self) -> None:
         """In the child: a session of its own, and nothing of the zygote's that it could speak through."""
@@ -136,16 +175,32 @@ class Zygote:
         for descriptor in (self._lifeline, self._wakeup, self._wakeup_in, *self._descriptors):
             if descriptor is not None:
                 os.close(descriptor)
+        files.reopen(self._files)
+        child.become(self._pid)
+        child.rehearse()
 
-    def _kill(self, key: str) -> None:
+    def _end(self, order: bytes, key: str) -> None:
         for body in self._bodies.values():
-            if body.key == key and body.end is None:
-                self._strike(body)
+            if body.key == key and order == frames.KILL:
+                self._kill(body)
+            elif body.key == key and body.end is None:
+                self._ask(body) if order == frames.ASK else self._terminate(body)
 
-    def _strike(self, body: Body) -> None:
-        if kernel.LINUX:
-            os.kill(body.pid, signal.SIGKILL)  # its descendants become ours, and are swept
-        else:
+    def _ask(self, body: Body) -> None:
+        os.kill(body.pid, signal.SIGINT)
+
+    def _terminate(self, body: Body) -> None:
+        """SIGTERM to each, as by hand: what is stopped goes on, to hear it."""
+        body.spared = kernel.descendants(body.pid)
+        for pid in (body.pid, *body.spared):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
+
+    def _kill(self, body: Body) -> None:
+        """Its own group at once, so that no fork escapes; other descendants become ours, and are swept."""
+        body.spared = set()
+        if body.end is None:
             os.killpg(body.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
@@ -159,12 +214,23 @@ class Zygote:
                 break
             if pid in self._bodies:
                 self._bodies[pid].end = self._end_of(status, usage)
+            elif self._spare is not None and pid == self._spare.pid:
+                self._spare, self._short = None, True  # whatever killed it may kill the next
+            self._cleaners.discard(pid)
         ending = self._ending()
         if ending and not self._sweep():
             for body, end in ending:
                 del self._bodies[body.pid]
-                self._tell(frames.ENDED, key=body.key, **asdict(end))
+                self._clean(body)
+                self._tell(
+                    frames.ENDED, key=body.key, status=end.status, cpu_seconds=end.cpu_seconds, peak_mb=end.peak_mb
+                )
             self._arm()
+
+    def _clean(self, body: Body) -> None:
+        with suppress(OSError):  # no process to be had: the guardian removes it at the end
+            if (cleaner := self._scratch.clear(body.key)) is not None:
+                self._cleaners.add(cleaner)
 
     def _tell(self, kind: bytes, **what: Any) -> None:
         self._control.sendall(frames.pack(kind, wire.encode(what)))
@@ -177,25 +243,28 @@ class Zygote:
         return [(body, body.end) for body in self._bodies.values() if body.end is not None]
 
     def _sweep(self) -> bool:
-        """Kill every child that is no job's own process: an orphan of a job that ended. Whether there was one."""
-        orphans = kernel.children(os.getpid()) - self._bodies.keys()
-        for orphan in orphans:
-            os.kill(orphan, signal.SIGKILL)
+        """Kill every orphan of a job that ended, and what is below it. Whether there was one."""
+        ours = self._bodies.keys() | self._cleaners
+        if self._spare is not None:
+            ours.add(self._spare.pid)
+        orphans = kernel.children(self._pid) - ours
+        spared = {pid for body in self._bodies.values() for pid in body.spared}
+        for orphan in orphans - spared:
+            for pid in (orphan, *kernel.descendants(orphan)):
+                kernel.strike(pid)
         return bool(orphans)
 
     def _end_everything(self) -> None:
         for body in self._bodies.values():
-            if body.end is None:
-                self._strike(body)
-        while kernel.children(os.getpid()):
-            for pid in kernel.children(os.getpid()):
-                os.kill(pid, signal.SIGKILL)
-            os.waitpid(-1, 0)
+            self._kill(body)
+        kernel.end_children()
 
 
 def main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     start = wire.decode(sys.stdin.buffer.read())
+    own = Scratch()
+    guardian.stand_by(own, (control.fileno(), lifeline))
     sys.path[:] = start["path"]
     shortage.set_open_files(start["open_files"])
     kernel.adopt_orphans()
@@ -206,9 +275,11 @@ def main() -> None:
     except SlotwiseError as error:
         exit_with(error)
     voice.flush()  # else what loading printed would be every job's first words
+    child.rehearse()  # what it makes for itself is made once
     gc.collect()
     gc.freeze()  # pages that hold nothing but loaded code stay shared with every child
-    Zygote(control, int(sys.argv[2]), algorithms).serve()
+    Zygote(control, lifeline, algorithms, own).serve()
+    own.remove()
 
 
 if __name__ == "__main__":

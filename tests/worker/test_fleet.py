@@ -14,6 +14,7 @@ from tests.fleet import Fleet, ended, job, submit
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.witness import Witness
+from worker import kernel
 
 
 def test_sixty_blocking_jobs_at_cap_sixty_are_alive_at_once(fleet: Fleet, witness: Witness) -> None:
@@ -346,15 +347,17 @@ def test_a_killed_zygote_takes_its_jobs_with_it_and_they_run_again(fleet: Fleet,
     worker = fleet.worker()
     job_id = submit(front, "Hold", seconds=1.5)
     wait_until(lambda: witness.alive == 1, what="its body")
-    [zygote] = [pid for pid in fleet.strays() if parent_of(pid) == worker.popen.pid]
-    os.kill(zygote, signal.SIGKILL)
+    os.kill(zygote_below(worker.popen.pid), signal.SIGKILL)
     found = ended(front, job_id)
     assert (found["status"], found["attempt"], witness.seen, witness.peak) == ("completed", 1, 2, 1)
     assert worker.alive
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def zygote_below(worker: int) -> int:
+    """A worker's only child is the guardian, whose only child is the zygote."""
+    [guardian] = kernel.children(worker)
+    [zygote] = kernel.children(guardian)
+    return zygote
 
 
 @pytest.mark.slow

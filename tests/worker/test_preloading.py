@@ -9,7 +9,7 @@ import pytest
 
 from tests.facts import wait_until
 from tests.fleet import ROOT, Fleet, ended, submit
-from tests.worker.test_fleet import parent_of
+from tests.worker.test_fleet import zygote_below
 
 MODULE = """
 import asyncio, gc, os, signal
@@ -84,7 +84,7 @@ def test_hooks_run_in_the_worker_for_what_runs_there(fleet: Fleet) -> None:
     zygote = ended(front, submit(front, "Sees"))["result"][1]
     assert ended(front, submit(front, "SeesAsync"))["result"] == [True, True]
     pid = worker.popen.pid
-    assert parent_of(zygote) == pid
+    assert zygote == zygote_below(pid)
     assert hooks_run(fleet) == {f"sync {pid}": 1, f"async {pid}": 1, f"sync {zygote}": 1}
 
 

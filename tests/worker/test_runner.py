@@ -18,7 +18,7 @@ import pytest
 from slotwise.context import Silence
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
-from tests.worker.test_fleet import parent_of
+from tests.worker.test_fleet import zygote_below
 from worker import kernel, runner, shortage
 from worker.hearing import Hearing
 from worker.runner import NoProcess, Runner
@@ -68,7 +68,8 @@ async def call(runner: Runner, algorithm: str, **params: int) -> bytes:
 async def zygote_of(runner: Runner) -> int:
     before = kernel.children(os.getpid())
     await runner.start()
-    (pid,) = kernel.children(os.getpid()) - before
+    (guardian,) = kernel.children(os.getpid()) - before
+    (pid,) = kernel.children(guardian)
     return pid
 
 
@@ -108,7 +109,7 @@ async def test_a_zygote_that_cannot_fork_says_so_and_lives(start: Start, at_once
             await call(runner, "Twice", number=1)
     os.kill(zygote, signal.SIGUSR1)
     assert await call(runner, "Twice", number=21) == b"42"
-    assert zygote in kernel.children(os.getpid())
+    assert kernel.children(zygote), "it has forked the next one ahead"
 
 
 async def test_a_shortage_of_a_moment_is_not_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +192,7 @@ async def test_an_order_that_the_kernel_has_no_room_for_is_sent_again(
 def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(fleet: Fleet) -> None:
     front = fleet.front()
     worker = fleet.worker()
-    [zygote] = [pid for pid in fleet.strays() if parent_of(pid) == worker.popen.pid]
+    zygote = zygote_below(worker.popen.pid)
     grant(zygote, resource.RLIMIT_NOFILE, 4)
     job_id = submit(front, "Add", a=1, b=2)
     wait_until(lambda: worker.said().count("no process to be had") == 2, what="it has been put off twice")

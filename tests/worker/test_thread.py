@@ -1,0 +1,70 @@
+"""Jobs in threads: asked to end, and waited for; and what is said of one that does not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.facts import wait_until
+from tests.fleet import Fleet, ended, job, submit
+from tests.witness import Witness
+
+
+@pytest.fixture
+def front(fleet: Fleet) -> httpx2.Client:
+    fleet.settings |= {"ALGORITHMS": "tests.zoo,tests.tough", "MAX_CONCURRENT_JOBS": "1"}
+    return fleet.front()
+
+
+def test_a_thread_that_goes_on_keeps_its_slot_and_explain_says_so(
+    fleet: Fleet, front: httpx2.Client, witness: Witness, tmp_path: Path
+) -> None:
+    fleet.worker()
+    job_id = submit(front, "Thread", name=str(tmp_path / "end"), stubborn=True)
+    wait_until(lambda: witness.alive == 1, what="it runs")
+    told = front.get(f"/jobs/{job_id}/explain").json()
+    assert (told["executor"], told["can_be_killed"]) == ("thread", False)
+    assert "told to end" not in told["text"]
+    following = submit(front, "Add", a=1, b=2)
+    front.post(f"/jobs/{job_id}/cancel")
+    wait_until(
+        lambda: "keeps its slot until it ends" in front.get(f"/jobs/{job_id}/explain").json()["text"],
+        what="explain says so",
+    )
+    assert (fleet.running(), witness.alive) == (1, 1)
+    assert job(front, following)["status"] == "pending"
+    (tmp_path / "end").touch()
+    found = ended(front, job_id)
+    assert (found["status"], found["result"]) == ("cancelled", None)
+    steps = front.get(f"/jobs/{job_id}/explain").json()["attempts"][-1]["kill_steps"]
+    assert [each["step"] for each in steps] == ["cancel", "gone"]
+    assert ended(front, following)["result"] == 3
+
+
+def test_results_and_failures_of_threads(fleet: Fleet, front: httpx2.Client, tmp_path: Path) -> None:
+    fleet.worker()
+    (tmp_path / "end").touch()
+    assert ended(front, submit(front, "Thread", name=str(tmp_path / "end"), stubborn=True))["result"] == "done"
+    failed = ended(front, submit(front, "ThreadRaises", message="boom"))
+    assert (failed["error"]["type"], failed["error"]["message"]) == ("exception", "ValueError: boom")
+    late = front.post("/jobs", json={"algorithm": "Thread", "params": {"name": "late"}, "timeout": 0.2}).json()
+    assert ended(front, late["job_id"])["error"]["type"] == "timeout"
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_stop_ends_beside_a_thread_that_does_not(
+    fleet: Fleet, front: httpx2.Client, witness: Witness
+) -> None:
+    """Its lease lapses with the process, and only then does the job run again."""
+    worker = fleet.worker(DRAIN_SECONDS="0")
+    submit(front, "Thread", name="never", stubborn=True)
+    wait_until(lambda: witness.alive == 1, what="it runs")
+    fleet.worker()
+    worker.kill(signal.SIGTERM)
+    wait_until(lambda: witness.seen == 2, within=25, what="it runs again")
+    assert witness.peak == 1
+    (fleet.directory / "never").touch()
+    wait_until(lambda: fleet.running() == 0, what="it has ended")

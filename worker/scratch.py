@@ -1,0 +1,89 @@
+"""Where jobs' processes keep temporary files: a directory a job, below one a zygote.
+
+The one who holds the lock on a zygote's directory is alive; directories without one are a dead worker's, and are
+removed by whoever starts next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "slotwise-jobs-"
+UNLOCKED: Final = ".slotwise-jobs-"  # not yet locked, and therefore nobody's to remove
+# A job may have left what its owner may not enter, or what is too deep for a walk in Python.
+REMOVE: Final = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; } 2>/dev/null'
+PLAIN: Final = {"PATH": os.defpath}
+
+
+class Scratch:
+    """A zygote's directory. Raises: OSError where none can be made."""
+
+    def __init__(self) -> None:
+        made = Path(tempfile.mkdtemp(prefix=UNLOCKED))
+        self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path = made.rename(made.with_name(PREFIX + made.name[len(UNLOCKED) :]))
+
+    def pass_on(self) -> None:
+        """Leave the lock to the process that has forked us."""
+        os.close(self._lock)
+
+    def of(self, key: str) -> Path:
+        """The directory of one job; it makes it."""
+        return self.path / key
+
+    def clear(self, key: str) -> int | None:
+        """Remove a job's directory; the id of the process that does so, where there is more than a directory."""
+        try:
+            self.of(key).rmdir()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return os.posix_spawn("/bin/sh", _removal(self.of(key)), PLAIN)
+        return None
+
+    def sweep(self) -> None:
+        """Remove what dead workers left (blocking)."""
+        for found in self.path.parent.glob(PREFIX + "*"):
+            with suppress(OSError):
+                if found != self.path and found.lstat().st_uid == os.getuid() and _unlocked(found):
+                    _remove(found)
+
+    def remove(self) -> None:
+        """Remove everything (blocking)."""
+        _remove(self.path)
+
+
+def use(path: Path) -> None:
+    """In a job's process: make its directory, and let everything find it."""
+    with suppress(OSError):  # the disk is full, or read-only: a job that needs it will say so
+        path.mkdir(0o700)
+    os.environ["TMPDIR"] = str(path)
+    if "tempfile" in sys.modules:
+        tempfile.tempdir = str(path)
+
+
+def _unlocked(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _removal(path: Path) -> list[str]:
+    return ["sh", "-c", REMOVE, "sh", str(path)]
+
+
+def _remove(path: Path) -> None:
+    subprocess.run(_removal(path), env=PLAIN, check=False)

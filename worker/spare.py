@@ -1,0 +1,70 @@
+"""A process that was forked ahead of its job and waits for it: what a fork costs is paid before the job comes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+EXIT_SOFTWARE: Final = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, outside of the body
+
+
+@dataclass
+class Spare:
+    """It has run nothing. `give` makes it a job's process."""
+
+    pid: int
+    _channel: socket.socket
+
+    @property
+    def descriptor(self) -> int:
+        return self._channel.fileno()
+
+    def give(self, key: str, descriptor: int) -> bool:
+        """Let it become the process of the job `key`. False where it has died."""
+        try:
+            socket.send_fds(self._channel, [key.encode()], [descriptor])
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        finally:
+            self._channel.close()
+        return True
+
+    def dismiss(self) -> None:
+        """Let it end: nobody needs it."""
+        self._channel.close()
+
+
+def fork(become: Callable[[], None], run: Callable[[str, socket.socket], NoReturn]) -> Spare:
+    """Fork one, which does all that it can ahead (`become`), and `run`s once it has a job. Raises: OSError."""
+    ours, theirs = socket.socketpair()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if pid:
+        theirs.close()
+        return Spare(pid, ours)
+    try:
+        ours.close()
+        become()
+        _wait(theirs, run)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(EXIT_SOFTWARE)
+
+
+def _wait(line: socket.socket, run: Callable[[str, socket.socket], NoReturn]) -> NoReturn:
+    with suppress(ConnectionResetError), line:
+        key, descriptors, _, _ = socket.recv_fds(line, 256, 1)
+        if descriptors:
+            os.set_inheritable(descriptors[0], False)
+            line.close()
+            run(key.decode(), socket.socket(fileno=descriptors[0]))
+    os._exit(0)  # the zygote is gone, or needs it no longer
