@@ -10,8 +10,17 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.problems import invalid, pointer, rows_of
+from slotwise import limits
 from slotwise.job import Submission
-from slotwise.limits import LEAST_MEMORY_MB, MOST_CPU_SECONDS, MOST_MEMORY_MB, Limits
+from slotwise.limits import (
+    LEAST_MEMORY_MB,
+    LEAST_OPEN_FILES,
+    MOST_CPU_SECONDS,
+    MOST_MEMORY_MB,
+    MOST_OPEN_FILES,
+    NO_LIMITS,
+    Limits,
+)
 from slotwise.settings import Settings
 
 YEAR_SECONDS: Final = 31_536_000
@@ -42,6 +51,8 @@ class JobRequest(BaseModel):
     max_attempts: int | None = Field(None, ge=1, le=100)
     memory_mb: int | None = Field(None, ge=LEAST_MEMORY_MB, le=MOST_MEMORY_MB)
     cpu_seconds: float | None = Field(None, gt=0, le=MOST_CPU_SECONDS)
+    open_files: int | None = Field(None, ge=LEAST_OPEN_FILES, le=MOST_OPEN_FILES)
+    file_mb: int | None = Field(None, ge=1, le=MOST_MEMORY_MB)
     run_at: Annotated[int | None, BeforeValidator(_instant_ms)] = None
     delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
     expires_in: float | None = Field(None, gt=0, le=100 * YEAR_SECONDS)
@@ -71,29 +82,34 @@ class JobRequest(BaseModel):
             start_within_ms=start_within_ms,
             priority=self.priority,
             head_start_ms=round(self.priority * settings.priority_head_start * 1000),
-            timeout=self.timeout or declared["timeout"] or settings.job_timeout,
+            timeout=settings.capped(self.timeout or declared["timeout"] or settings.job_timeout),
             max_attempts=self.max_attempts or declared["max_attempts"] or settings.max_attempts,
-            limits=self._limits(declared),
+            limits=self._limits(declared, settings),
             keep_result=self.keep_result,
             labels=self.labels,
             fingerprint=fingerprint,
         )
 
-    def _limits(self, declared: Mapping[str, Any]) -> Limits:
-        asked, most = Limits(self.memory_mb, self.cpu_seconds), Limits.of(declared)
+    def _limits(self, declared: Mapping[str, Any], settings: Settings) -> Limits:
+        """A request tightens what its algorithm and the service allow; it is refused where it would widen that."""
+        asked, most = Limits.of(self.model_dump(include=set(limits.NAMES))), Limits.of(declared)
         rows = {}
-        for name, value in asked.as_dict().items():
-            maximum = most.as_dict().get(name, value)
-            if declared["executor"] != "process":
+        for name, value in {"timeout": self.timeout, **asked.as_dict()}.items():
+            by_algorithm, by_service = declared.get(name), getattr(settings, f"max_{name}")
+            if declared["executor"] != "process" and name != "timeout":
                 rows[pointer(name)] = (
                     f"must be left out: {self.algorithm} runs inside the worker ({declared['executor']}), and "
                     "only a process of its own can be limited"
                 )
-            elif value > maximum:
-                rows[pointer(name)] = f"must be at most {maximum}, the maximum that {self.algorithm} declares"
+            elif value is not None and by_algorithm is not None and value > by_algorithm:
+                rows[pointer(name)] = f"must be at most {by_algorithm}, the maximum that {self.algorithm} declares"
+            elif value is not None and by_service is not None and value > by_service:
+                rows[pointer(name)] = f"must be at most {by_service}, the maximum of this service"
         if rows:
             raise invalid("The job is not valid.", rows)
-        return most.tightened_by(asked)
+        if declared["executor"] != "process":
+            return NO_LIMITS
+        return most.tightened_by(asked).tightened_by(settings.most)
 
     def _due_ms(self, now_ms: int) -> int | None:
         """None, at once, also for a time that has passed: an old date must not overtake those who wait."""

@@ -36,6 +36,8 @@ class Algorithm(Generic[P, R]):
     max_attempts: int | None = None
     memory_mb: int | None = None
     cpu_seconds: float | None = None
+    open_files: int | None = None
+    file_mb: int | None = None
     max_concurrent: int | None = None
     rate: str | None = None
     thread: bool = False
@@ -95,7 +97,7 @@ class Algorithm(Generic[P, R]):
     @property
     def limits(self) -> Limits:
         """The most that a job may use; a request may tighten it."""
-        return Limits(self.memory_mb, self.cpu_seconds)
+        return Limits(self.memory_mb, self.cpu_seconds, self.open_files, self.file_mb)
 
     @property
     def description(self) -> str:
@@ -131,6 +133,8 @@ class Algorithm(Generic[P, R]):
             "max_attempts": self.max_attempts,
             "memory_mb": self.memory_mb,
             "cpu_seconds": self.cpu_seconds,
+            "open_files": self.open_files,
+            "file_mb": self.file_mb,
             "max_concurrent": self.max_concurrent,
             "rate": self.rate,
             "parameters": self.signature.schema(),
@@ -152,6 +156,8 @@ def algorithm(
     max_attempts: int | None = None,
     memory_mb: int | None = None,
     cpu_seconds: float | None = None,
+    open_files: int | None = None,
+    file_mb: int | None = None,
     max_concurrent: int | None = None,
     rate: str | None = None,
     executor: Literal["process", "thread"] = "process",
@@ -171,6 +177,8 @@ def algorithm(
     max_attempts: int | None = None,
     memory_mb: int | None = None,
     cpu_seconds: float | None = None,
+    open_files: int | None = None,
+    file_mb: int | None = None,
     max_concurrent: int | None = None,
     rate: str | None = None,
     executor: Literal["process", "thread"] = "process",
@@ -180,8 +188,7 @@ def algorithm(
 ) -> Algorithm[P, R] | Callable[[Callable[P, R]], Algorithm[P, R]]:
     """Make a function an algorithm that jobs can name.
 
-    A plain `def` runs in a child process of its own, or in a thread if you say so; an `async def` runs on the
-    worker's event loop.
+    A plain `def` runs in a process of its own, or in a thread if you say so; an `async def` on the worker's loop.
 
     Args:
         name: what jobs call it; the function's own name when left out.
@@ -192,6 +199,8 @@ def algorithm(
             interpreter and the modules that are loaded already), at least 16. Private memory counts, touched or
             not, 8 MB for the stack of each thread included; shared memory and mapped files do not.
         cpu_seconds: CPU time that a job may use, fractions too, its threads together.
+        open_files: descriptors that a job may hold at once, at least 16; past it the body meets an OSError.
+        file_mb: MB that each file may have that a job writes; past it the body meets an OSError.
         max_concurrent: the most of its jobs that run at once over the whole fleet, under the fleet's own cap.
         rate: the most of its jobs that start in any window of time, as "100/minute": a number of starts, a slash,
             and second, minute, hour or day. Attempts count, not jobs.
@@ -202,16 +211,16 @@ def algorithm(
         kill_grace: seconds from there to SIGKILL; 0: no SIGTERM. KILL_GRACE_SECONDS when left out.
         example: parameters that work, shown in the catalogue.
 
-    `memory_mb` and `cpu_seconds` bind each process: one that the body starts inherits the limit on memory, and on
-    CPU time rounded up to a second, and counts by itself. Beyond them a job fails with `memory_limit` or
-    `cpu_limit`, and is not tried again. A request may tighten them. No memory limit is enforced on macOS.
+    Limits bind each process: one that the body starts inherits them, CPU time rounded up to a second, and counts
+    by itself. Beyond `memory_mb` and `cpu_seconds` a job fails with `memory_limit` or `cpu_limit`, and is not
+    tried again. A request may tighten each. No memory limit is enforced on macOS.
 
     Raises: SlotwiseError `invalid-algorithms` for limits that cannot be, as any on an `async def`.
     """
-
     told: dict[str, Any] = {"max_attempts": max_attempts, "max_concurrent": max_concurrent, "rate": rate}
-    told |= {"timeout": timeout, "memory_mb": memory_mb, "cpu_seconds": cpu_seconds, "example": example or {}}
-    told |= {"thread": executor == "thread", "cancel_grace": cancel_grace, "kill_grace": kill_grace}
+    told |= {"timeout": timeout, "memory_mb": memory_mb, "cpu_seconds": cpu_seconds, "open_files": open_files}
+    told |= {"file_mb": file_mb, "example": example or {}, "thread": executor == "thread"}
+    told |= {"cancel_grace": cancel_grace, "kill_grace": kill_grace}
 
     def decorate(target: Callable[P, R]) -> Algorithm[P, R]:
         return Algorithm(target, name or target.__name__, version, **told)

@@ -45,7 +45,7 @@ class Grant:
             timeout=_number(reply[6]),
             max_attempts=_whole(reply[7]),
             keep_result=_number(reply[8]),
-            limits=Limits(_whole(reply[9]), _number(reply[10])),
+            limits=Limits(_whole(reply[9]), _number(reply[10]), _whole(reply[11]), _whole(reply[12])),
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import sys
-import traceback
 from typing import Any, Final, Literal, NoReturn
 
 Code = Literal[
@@ -137,20 +136,16 @@ def text_of(error: BaseException) -> str:
     """What an exception says of itself, whatever its `__str__` does."""
     try:
         return str(error)
-    except Exception as unprintable:
+    except BaseException as unprintable:  # a SystemExit from there would end who only asked
         return f"(its message raised {type(unprintable).__name__})"
 
 
-def exited(end: SystemExit) -> JobError:
-    """A body that called `sys.exit`."""
-    code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return JobError("crashed", f"the job called sys.exit({end.code!r})", f"exit code {code}")
-
-
-def described(error: BaseException) -> JobError:
-    """The error as the job's record tells it: type, message, and the end of the traceback."""
-    lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-20)
-    return JobError("exception", f"{type(error).__name__}: {text_of(error)}", "".join(lines)[-MAX_DETAIL_CHARS:])
+def shown(value: object) -> str:
+    """`repr(value)`, whatever its `__repr__` does."""
+    try:
+        return repr(value)
+    except BaseException as unprintable:
+        return f"<{type(value).__name__}: its repr raised {type(unprintable).__name__}>"
 
 
 def printable(text: str, limit: int) -> str:

@@ -1,6 +1,7 @@
 """What a job's process may use beyond its time: an algorithm declares its most, a request may only tighten it.
 
-Enforces nothing: that is `worker.bounds`. `memory_mb` is in MB of 2^20 bytes, `cpu_seconds` in CPU time.
+Enforces nothing: that is `worker.bounds`. `memory_mb` and `file_mb` are in MB of 2^20 bytes, `cpu_seconds` in CPU
+time; `file_mb` is of each file that the job writes, `open_files` counts descriptors.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ from typing import Any, Final
 LEAST_MEMORY_MB: Final = 16  # below this the interpreter itself cannot tell what went wrong
 MOST_MEMORY_MB: Final = 1 << 30  # a PiB: its bytes fit into every kernel's limit
 MOST_CPU_SECONDS: Final = 3_153_600_000  # a hundred years
+LEAST_OPEN_FILES: Final = 16  # below this the interpreter cannot import a module
+MOST_OPEN_FILES: Final = 1 << 20
+
+# the whole numbers: name -> least, most
+_WHOLE: Final = {
+    "memory_mb": (LEAST_MEMORY_MB, MOST_MEMORY_MB),
+    "open_files": (LEAST_OPEN_FILES, MOST_OPEN_FILES),
+    "file_mb": (1, MOST_MEMORY_MB),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +30,13 @@ class Limits:
 
     memory_mb: int | None = None
     cpu_seconds: float | None = None
+    open_files: int | None = None
+    file_mb: int | None = None
 
     @classmethod
     def of(cls, source: Mapping[str, Any]) -> Limits:
         """From a mapping that may have more than these, or less."""
-        return cls(source.get("memory_mb"), source.get("cpu_seconds"))
+        return cls(*(source.get(name) for name in NAMES))
 
     def as_dict(self) -> dict[str, Any]:
         """Those that are set, by name."""
@@ -37,11 +49,14 @@ class Limits:
 
     def faults(self) -> Iterator[str]:
         """What is wrong with limits that an algorithm declares."""
-        memory, cpu = self.memory_mb, self.cpu_seconds
-        if memory is not None and (type(memory) is not int or not LEAST_MEMORY_MB <= memory <= MOST_MEMORY_MB):
-            yield f"memory_mb={memory!r} must be a whole number from {LEAST_MEMORY_MB} to {MOST_MEMORY_MB}"
+        cpu = self.cpu_seconds
+        for name, (least, most) in _WHOLE.items():
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not least <= value <= most):
+                yield f"{name}={value!r} must be a whole number from {least} to {most}"
         if cpu is not None and (type(cpu) not in (int, float) or not 0 < cpu <= MOST_CPU_SECONDS):
             yield f"cpu_seconds={cpu!r} must be a number above 0, and at most {MOST_CPU_SECONDS}"
 
 
+NAMES: Final = ("memory_mb", "cpu_seconds", "open_files", "file_mb")
 NO_LIMITS: Final = Limits()

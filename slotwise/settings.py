@@ -13,6 +13,14 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slotwise.errors import SlotwiseError, exit_with
+from slotwise.limits import (
+    LEAST_MEMORY_MB,
+    LEAST_OPEN_FILES,
+    MOST_CPU_SECONDS,
+    MOST_MEMORY_MB,
+    MOST_OPEN_FILES,
+    Limits,
+)
 
 SECRETS = frozenset({"REDIS_URL"})  # settings that a job's process has no business to know
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -45,6 +53,27 @@ class Settings(BaseSettings):
         None, ge=1, le=100_000, description="this worker's own limit; unset: it follows the live cap"
     )
     job_timeout: float = Field(300, gt=0, le=31_536_000, description="seconds a job may run")
+    max_timeout: float | None = Field(
+        None, gt=0, le=31_536_000, description="seconds a job may run at most, whatever it or its algorithm says"
+    )
+    max_memory_mb: int | None = Field(
+        None, ge=LEAST_MEMORY_MB, le=MOST_MEMORY_MB, description="the same for memory_mb of a job's process"
+    )
+    max_cpu_seconds: float | None = Field(
+        None, gt=0, le=MOST_CPU_SECONDS, description="the same for cpu_seconds of a job's process"
+    )
+    max_open_files: int | None = Field(
+        None, ge=LEAST_OPEN_FILES, le=MOST_OPEN_FILES, description="the same for open_files of a job's process"
+    )
+    max_file_mb: int | None = Field(
+        None, ge=1, le=MOST_MEMORY_MB, description="the same for file_mb of a job's process"
+    )
+    max_processes: int = Field(
+        1024,
+        ge=1,
+        le=1 << 22,
+        description="processes and threads of a job, where cgroup v2 is delegated to workers",
+    )
     max_attempts: int = Field(1, ge=1, le=100, description="attempts of a job whose algorithm declares retries")
     keep_results: float = Field(86_400, ge=1, le=31_536_000, description="seconds a finished job is kept")
     max_pending_jobs: int = Field(100_000, ge=1, description="jobs that may wait before submits are refused")
@@ -81,6 +110,15 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
+
+    @property
+    def most(self) -> Limits:
+        """What no job's process may pass."""
+        return Limits(self.max_memory_mb, self.max_cpu_seconds, self.max_open_files, self.max_file_mb)
+
+    def capped(self, timeout: float) -> float:
+        """A timeout as far as the service allows it, in seconds."""
+        return timeout if self.max_timeout is None else min(timeout, self.max_timeout)
 
     def told(self, name: str) -> bool:
         """Whether somebody set `name`, rather than left it at its default."""

@@ -24,7 +24,8 @@ from arq import Retry
 from slotwise import context, wire
 from slotwise.algorithm import Algorithm
 from slotwise.context import Context
-from slotwise.errors import JobError, described, exited
+from slotwise.errors import JobError
+from slotwise.failure import named
 from slotwise.settings import Settings
 
 JOB_ID: Final = "0" * 32
@@ -82,32 +83,32 @@ async def run_async(
 ) -> Ran:
     """`run`, for a test that runs on an event loop."""
     seconds = timeout or algorithm.timeout or TIMEOUT_SECONDS
+    limit = asyncio.timeout(seconds)
     ear = _Ear(cancelled)
     job = Context.until(job_id, attempt, seconds, ear)
     given = _object(params)
     token = context.begin(lambda: job)
     try:
         with redirect_stdout(_Tee(ear, sys.stdout)), redirect_stderr(_Tee(ear, sys.stderr)):
-            returned = await _returned(algorithm, given, job, seconds)
-    except (JobError, Retry):
+            returned = await _returned(algorithm, given, job, limit)
+    except Retry:
         raise
-    except SystemExit as end:
-        raise exited(end) from end
-    except TimeoutError as error:
-        raise wire.error_of(error) from error
-    except Exception as error:
-        raise described(error) from error
+    except (Exception, SystemExit) as error:
+        told = wire.error_of(TimeoutError()) if limit.expired() else named(error)
+        if told is error:
+            raise
+        raise told from error
     finally:
         context.end(token)
     return Ran(algorithm, _result(returned), returned, tuple(ear.progresses), ear.text())
 
 
 async def _returned(
-    algorithm: Algorithm[..., Any], params: Mapping[str, Any], job: Context, seconds: float
+    algorithm: Algorithm[..., Any], params: Mapping[str, Any], job: Context, limit: asyncio.Timeout
 ) -> Any:
     returned = algorithm.call((), params, lambda: job)
     if inspect.isawaitable(returned):
-        async with asyncio.timeout(seconds):
+        async with limit:
             return await returned
     return returned
 

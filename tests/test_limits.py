@@ -33,6 +33,8 @@ def test_the_tighter_of_two(one: Limits, other: Limits, tighter: Limits) -> None
     "limits",
     [
         *({"memory_mb": value} for value in (0, 15, -1, True, 64.0, "64", 1 << 31)),
+        *({"open_files": value} for value in (0, 15, True, 64.0, (1 << 20) + 1)),
+        *({"file_mb": value} for value in (0, -1, True, 1.5)),
         *({"cpu_seconds": value} for value in (0, -1, True, "1", float("nan"), float("inf"))),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from slotwise.algorithm import Algorithm
 from slotwise.context import Context
-from slotwise.errors import described, exited
+from slotwise.failure import named
 from worker import eavesdrop, thread
 from worker.grace import Grace
 from worker.lease import Lease
@@ -53,11 +53,9 @@ class Bodies:
         self._lease.loop_body_started()
         try:
             return await coroutine
-        except SystemExit as end:
-            raise exited(end) from end
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # asyncio would let it end the worker
-            raise described(error) from error
+            raise named(error) from error
         finally:
             self._lease.loop_body_ended()

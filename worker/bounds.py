@@ -10,21 +10,23 @@ CPU time: SIGXCPU at `cpu_seconds` by a timer on the process's own CPU clock. RL
 only, sends it again at the next second, and SIGKILL one second later to a body that handles or ignores it. Such a
 body has passed its limit all the same, whatever it returns.
 
-Both bind a process, not a tree: what the body starts inherits RLIMIT_DATA and RLIMIT_CPU (not the timer), and
-counts by itself. The timeout is what bounds the tree.
+Open files and the size of each file: RLIMIT_NOFILE and RLIMIT_FSIZE. The system refuses more, with an error that
+the body may handle.
+
+All bind a process, not a tree: what the body starts inherits them (not the timer), and counts by itself. The
+timeout is what bounds the tree.
 """
 
 from __future__ import annotations
 
-import errno
 import math
 import resource
 import signal
 import time
-import traceback
 from typing import Final
 
 from slotwise.errors import MAX_DETAIL_CHARS, JobError
+from slotwise.failure import lacked_memory, traceback_of
 from slotwise.limits import Limits
 from worker import kernel
 from worker.end import MB, cpu_limit, memory_limit
@@ -51,6 +53,11 @@ class Bounds:
             self._timer.set(self._limits.cpu_seconds)
             whole = math.ceil(self._limits.cpu_seconds)
             _tighten(resource.RLIMIT_CPU, whole, whole + 1)
+        if self._limits.open_files is not None:
+            _tighten(resource.RLIMIT_NOFILE, self._limits.open_files, self._limits.open_files)
+        if self._limits.file_mb is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # write(2) fails instead, and the body hears why
+            _tighten(resource.RLIMIT_FSIZE, self._limits.file_mb * MB, self._limits.file_mb * MB)
 
     def body_ended(self) -> None:
         """Leave room to tell of it: the reserve, and the second before SIGKILL."""
@@ -69,20 +76,13 @@ class Bounds:
 
     def refused(self, error: BaseException) -> JobError | None:
         """The verdict on a body that ended by `error` because it was refused memory; None for any other error."""
-        if self._limits.memory_mb is None or not _no_memory(error):
+        if self._limits.memory_mb is None or not lacked_memory(error):
             return None
         peak = kernel.peak_bytes(resource.getrusage(resource.RUSAGE_SELF)) - self._resident
         held = kernel.memory_bytes()[0] - self._private  # not always in RAM; the peak may have been given back
         most_mb = max(0, held, peak) / MB
-        lines = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-20))
-        told = f"it had {most_mb:.0f} MB and asked for more\n\n{lines[-TRACEBACK_CHARS:]}"
+        told = f"it had {most_mb:.0f} MB and asked for more\n\n{traceback_of(error)[-TRACEBACK_CHARS:]}"
         return memory_limit(self._limits.memory_mb, told)
-
-
-def _no_memory(error: BaseException) -> bool:
-    """Also as mmap(2) and fork(2) tell it, and pydantic's encoder, which panics."""
-    told = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    return told or isinstance(error, MemoryError) or type(error).__name__ == "PanicException"
 
 
 def _tighten(what: int, soft: int, hard: int) -> None:

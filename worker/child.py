@@ -12,14 +12,16 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final, NoReturn
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.context import Context, own_process
-from slotwise.errors import Cancelled, JobError, described, exited
+from slotwise.errors import Cancelled, JobError
+from slotwise.failure import named, pause_seconds
 from slotwise.limits import Limits
 from worker import frames, kernel, voice
 from worker.bounds import Bounds
@@ -67,23 +69,45 @@ def rehearse() -> None:
         theirs.sendall(_answer(call, {REHEARSAL.name: REHEARSAL}, context))
 
 
-def run(channel: socket.socket, algorithms: Mapping[str, Algorithm[Any, Any]]) -> NoReturn:
-    """Take the call from `channel`, run it, answer, end. Never returns."""
-    own = os.getpid()
+def run(
+    channel: socket.socket,
+    algorithms: Mapping[str, Algorithm[Any, Any]],
+    enter_group: Callable[[int | None], None] | None = None,
+) -> NoReturn:
+    """Take the call from `channel`, run it, answer, end. Never returns.
+
+    `enter_group` takes the job's `memory_mb`, and puts this process into a control group of its own.
+
+    What a body may have replaced since, or may share with a copy of its process, is looked at before the answer.
+    """
+    end, process_id = os._exit, os.getpid
+    me, ours, status = process_id(), _identity(channel), 0
     try:
         call, descriptors = _receive(channel)
+        if enter_group is not None:
+            with suppress(OSError):  # the limits of each process hold in any case
+                enter_group(Limits.of(call).memory_mb)
         context = Context.until(call["job_id"], call["attempt"], call["seconds"], voice.raised(descriptors))
         own_process(context)
         answer = _answer(call, algorithms, context)
-        if os.getpid() == own:  # not a process that the body forked, and let return
-            channel.sendall(answer)
+        if process_id() == me:  # not a copy that the body forked, and let return
+            if _identity(channel) == ours:
+                channel.sendall(answer)
+            else:  # the body closed it, and something of its own has that number now
+                status = EXIT_SOFTWARE
         voice.flush()
     except BrokenPipeError:
-        os._exit(0)  # the worker is gone: nobody is there to hear
+        end(0)  # the worker is gone: nobody is there to hear
     except BaseException:
         traceback.print_exc()
-        os._exit(EXIT_SOFTWARE)
-    os._exit(0)
+        end(EXIT_SOFTWARE)
+    end(status)
+
+
+def _identity(channel: socket.socket) -> tuple[int, int]:
+    """Of what is open under its number, whatever that is."""
+    found = os.fstat(channel.fileno())
+    return found.st_dev, found.st_ino
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -133,14 +157,10 @@ def _returned(result: Any, bounds: Bounds) -> bytes:
 
 
 def _failed(error: BaseException, bounds: Bounds) -> bytes:
-    arq = sys.modules.get("arq.worker")  # a body that asks for a retry has loaded it
-    if arq is not None and isinstance(error, arq.Retry):
-        return frames.pack(frames.AGAIN, wire.encode((error.defer_score or 0) / 1000))
-    if isinstance(error, JobError):
-        return _failure(error)
-    if isinstance(error, SystemExit):
-        return _failure(exited(error))
-    return _failure(bounds.refused(error) or described(error))
+    pause = pause_seconds(error)
+    if pause is not None:
+        return frames.pack(frames.AGAIN, wire.encode(pause))
+    return _failure(bounds.refused(error) or named(error))
 
 
 def _failure(error: JobError) -> bytes:

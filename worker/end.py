@@ -22,16 +22,23 @@ STARVED: Final = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signa
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """`status` is the wait status; `peak_mb` the most resident memory, beyond what the process began with."""
+    """`status` is the wait status; `peak_mb` the most resident memory, beyond what the process began with.
+
+    `own_cpu_seconds` is without the descendants that it waited for, by the kernel's clock tick.
+    """
 
     status: int
     cpu_seconds: float
     peak_mb: float
+    own_cpu_seconds: float
+    out_of_memory: bool = False  # the kernel ended something of its tree for want of memory within its group
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> End:
         """From the zygote's ENDED."""
-        return cls(told["status"], told["cpu_seconds"], told["peak_mb"])
+        return cls(
+            told["status"], told["cpu_seconds"], told["peak_mb"], told["own_cpu_seconds"], told["out_of_memory"]
+        )
 
 
 def memory_limit(limit_mb: int, used: str) -> JobError:
@@ -57,8 +64,10 @@ def describe(end: End, limits: Limits) -> JobError:
     if code >= 0:
         return _crashed(f"ended with exit code {code} and no result", f"exit code {code}", end, limits)
     cpu, memory = limits.cpu_seconds, limits.memory_mb
-    if cpu is not None and (-code == signal.SIGXCPU or (-code == signal.SIGKILL and end.cpu_seconds >= cpu)):
-        return cpu_limit(cpu, end.cpu_seconds)
+    if cpu is not None and (-code == signal.SIGXCPU or (-code == signal.SIGKILL and end.own_cpu_seconds >= cpu)):
+        return cpu_limit(cpu, end.own_cpu_seconds)
+    if memory is not None and end.out_of_memory:
+        return memory_limit(memory, "its processes together passed it, and the kernel ended them")
     name = _name(-code)
     if memory is not None and -code in STARVED and end.peak_mb >= NEAR * memory:
         return memory_limit(memory, f"it had {end.peak_mb:.0f} MB when {name} ended it")

@@ -24,6 +24,8 @@ Name = Literal[
     "wake_refused",  # of no job: the server does not say what changes, the slow poll must do
     "loop_blocked",  # of the job that keeps the event loop, told from another thread; `text` is the place
     "loop_free",  # again, after `seconds`
+    "disturbed",  # of no job that we could name: one tried to end the event loop
+    "tree_unbounded",  # at the start: limits bind each process of a job, and not all of them together
     "memory_unbounded",  # at the start: algorithms declare a limit that this kernel does not enforce
 ]
 

@@ -168,11 +168,11 @@ class Execution:
 
     async def _run_body(self) -> Any:
         worker, function, call = self.worker, self.function, self.call
-        timeout = self._seconds = self.grant.timeout or function.timeout_s or worker.job_timeout_s
+        timeout = self._seconds = self._timeout()
         self.started_ms = timestamp_ms()
         self._report.started()
         if isinstance(function, AlgorithmFunction):
-            limits = function.algorithm.limits.tightened_by(self.grant.limits)
+            limits = function.algorithm.limits.tightened_by(self.grant.limits).tightened_by(worker.settings.most)
             job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": timeout, **limits.as_dict()}
             coroutine = worker.bodies.run(
                 function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, self._stop.grace
@@ -200,6 +200,11 @@ class Execution:
             if self.task.cancelling():  # whoever cancelled meant the body
                 self.tally.step("gone")
                 await self._forget_cancel()
+
+    def _timeout(self) -> float | None:
+        """In seconds: as the job, its function or the worker says, and never more than the service allows."""
+        asked = self.grant.timeout or self.function.timeout_s or self.worker.job_timeout_s
+        return None if asked is None else self.worker.settings.capped(asked)
 
     def _known_to_body(self) -> context.Context:
         """The body's context, made when it, or what it calls, asks for it."""

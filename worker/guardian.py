@@ -14,6 +14,7 @@ from typing import Final
 
 from worker import kernel
 from worker.scratch import Scratch
+from worker.tree import Brood
 
 RESTART_SECONDS: Final = 0.1  # that somebody can keep it stopped
 DIED: Final = 1  # exit status, when the zygote was killed
@@ -41,9 +42,10 @@ def _watch(zygote: int, scratch: Scratch) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     restart = kernel.Restart(RESTART_SECONDS)  # noqa: F841  (it lives as long as we do)
+    brood = Brood()  # while there is a descriptor for it
     scratch.sweep()
     _, status = os.waitpid(zygote, 0)
-    kernel.end_children()
+    brood.end()
     scratch.remove()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else DIED

@@ -11,7 +11,6 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +21,6 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps
 _SIGEV_SIGNAL: Final = 0
 _TIMER_ABSTIME: Final = 1
-
-YES, NO, ENDING = "yes", "no", "ending"
-ENDING_SECONDS: Final = 0.001
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,78 +43,6 @@ def die_with_parent(parent: int) -> bool:
 def adopt_orphans() -> bool:
     """Make descendants whose parent died children of this process. False where it cannot."""
     return LINUX and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
-def children(pid: int) -> set[int]:
-    """The processes whose parent is `pid` now; empty where the kernel does not tell."""
-    found: set[int] = set()
-    with suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  (a Path costs five times as much, for each job)
-            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb", 0) as listing:  # noqa: PTH123
-                found.update(map(int, listing.read().split()))
-    return found
-
-
-def descendants(pid: int) -> set[int]:
-    """Everything below `pid` now, by one walk: what forks meanwhile may be missed."""
-    found: set[int] = set()
-    parents = [pid]
-    while parents:
-        below = children(parents.pop()) - found
-        found |= below
-        parents.extend(below)
-    return found
-
-
-def strike(pid: int) -> None:
-    """SIGKILL this process, and its whole group unless that is ours: no fork within a group escapes."""
-    with suppress(ProcessLookupError, PermissionError):
-        group = os.getpgid(pid)
-        os.kill(pid, signal.SIGKILL)
-        if group != os.getpgrp():
-            os.killpg(group, signal.SIGKILL)
-
-
-def end_children() -> None:
-    """Kill and reap until nothing is left below this process (blocking)."""
-    while heirs := children(os.getpid()):
-        for pid in heirs | {below for heir in heirs for below in descendants(heir)}:
-            strike(pid)
-        with suppress(ChildProcessError):
-            os.waitpid(-1, 0)
-
-
-def kill_heirs(mark: str) -> None:
-    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking).
-
-    A process that is about to end has no environment any more, and still children that will be ours.
-    """
-    while heirs := {
-        pid: carried for pid in children(os.getpid()) if (carried := _carries(pid, mark.encode())) != NO
-    }:
-        for pid, carried in heirs.items():
-            if carried == YES:
-                with suppress(ProcessLookupError, ChildProcessError):
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-        if YES not in heirs.values():
-            time.sleep(ENDING_SECONDS)
-
-
-def _heirs(mark: bytes) -> dict[int, str]:
-    carried = {pid: _carries(pid, mark) for pid in children(os.getpid())}
-    return {pid: answer for pid, answer in carried.items() if answer != NO}
-
-
-def _carries(pid: int, mark: bytes) -> str:
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        if not environment:
-            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
-            return NO if state == b"Z" else ENDING
-    except OSError:
-        return NO
-    return YES if mark in environment.split(b"\0") else NO
 
 
 def memory_bytes() -> tuple[int, int]:

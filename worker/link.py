@@ -22,7 +22,7 @@ from pydantic_core import to_json
 from slotwise import wire
 from slotwise.errors import JobError
 from slotwise.settings import SECRETS
-from worker import frames, kernel, shortage
+from worker import frames, kernel, shortage, tree
 from worker.end import End
 from worker.shortage import NoProcess
 from worker.zygote import DEADLINE, MARK
@@ -49,9 +49,11 @@ class Body:
 
 
 class Link:
-    def __init__(self, modules: Sequence[str], max_message_bytes: int) -> None:
+    def __init__(self, modules: Sequence[str], max_message_bytes: int, processes: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._max_message_bytes = max_message_bytes
+        self._processes = processes
+        self.no_groups = ""
         self._bodies: dict[str, Body] = {}
         self._keys = 0
         self._unpacker = frames.Unpacker()
@@ -87,7 +89,12 @@ class Link:
         )
         assert process.stdin is not None
         with suppress(BrokenPipeError):
-            start = {"path": sys.path, "modules": list(modules), "open_files": self._open_files}
+            start = {
+                "path": sys.path,
+                "modules": list(modules),
+                "open_files": self._open_files,
+                "processes": self._processes,
+            }
             process.stdin.write(to_json(start))
             process.stdin.close()
         return process
@@ -125,7 +132,7 @@ class Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
-        await asyncio.to_thread(kernel.kill_heirs, f"{MARK}={self._mark}")  # should the guardian have been killed
+        await asyncio.to_thread(tree.kill_heirs, f"{MARK}={self._mark}")  # should the guardian have been killed
         self._end_bodies()
 
     def spawn(self) -> Body:
@@ -197,6 +204,7 @@ class Link:
             return
         for kind, message in self._unpacker.feed(data):
             if kind == frames.READY:
+                self.no_groups = wire.decode(message)["no_groups"]
                 self._ready.set_result(True)
             elif kind == frames.REFUSED:
                 told = wire.decode(message)
@@ -204,7 +212,8 @@ class Link:
             elif kind == frames.ENDED:
                 told = wire.decode(message)
                 body = self._bodies[told["key"]]
-                self._read(body)  # what it said last may stand in the socket still
+                while self._read(body):  # what it said last may stand in the socket still
+                    pass
                 if not body.ended.done():
                     body.ended.set_result(End.of(told))
         if not data:
@@ -235,19 +244,25 @@ class Link:
                 passed.close()
         self._orders.clear()
 
-    def _read(self, body: Body) -> None:
-        while (data := _received(body.channel)) is not None:
-            try:
-                for message in body.unpacker.feed(data):
-                    body.outcome = body.outcome or message
-            except ValueError as error:
-                too_large = JobError("bad_result", f"the result is too large (MAX_RESULT_BYTES): {error}")
-                body.outcome = body.outcome or (frames.FAILURE, wire.encode(too_large.as_dict()))
-                self.kill(body)  # it would wait for ever to be read to the end
-                data = b""
-            if not data:
-                self._loop.remove_reader(body.channel)
-                return
+    def _read(self, body: Body) -> bool:
+        """Take in what has arrived, once: a body that never stops talking must not have the loop to itself.
+
+        Whether there may be more.
+        """
+        data = _received(body.channel)
+        if data is None:
+            return False
+        try:
+            for message in body.unpacker.feed(data):
+                body.outcome = body.outcome or message
+        except ValueError as error:
+            too_large = JobError("bad_result", f"the result is too large (MAX_RESULT_BYTES): {error}")
+            body.outcome = body.outcome or (frames.FAILURE, wire.encode(too_large.as_dict()))
+            self.kill(body)  # it would wait for ever to be read to the end
+            data = b""
+        if not data:
+            self._loop.remove_reader(body.channel)
+        return bool(data)
 
 
 def _received(channel: socket.socket) -> bytes | None:

@@ -30,7 +30,12 @@ LINES: Final[dict[Name, tuple[int, str]]] = {
         "{e.ref} blocks the event loop, for {e.seconds:.1f}s by now, at {e.text}: this worker's other jobs wait",
     ),
     "loop_free": (logging.WARNING, "{e.ref} blocked the event loop for {e.seconds:.1f}s"),
+    "tree_unbounded": (
+        logging.INFO,
+        "limits bind each process of a job by itself, nothing bounds how many it has: {e.text}",
+    ),
     "memory_unbounded": (logging.WARNING, "memory_mb of {e.text} is not enforced: this system has no such limit"),
+    "disturbed": (logging.WARNING, "a job tried to end the worker's event loop, which goes on: {kind} {failure}"),
     "result_unserialisable": (logging.WARNING, "error serializing result of {e.ref}"),
     "wake_refused": (logging.WARNING, "the server refuses CLIENT TRACKING, jobs are found by polling: {e.text}"),
 }

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from slotwise.attempt import Claimed, Finish
 from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
-from worker import delivery, log
+from worker import delivery, log, perseverance
 from worker.events import Event, Subscriber
 from worker.exchange import Ending
 from worker.execution import Execution
@@ -56,9 +56,7 @@ class Worker(arq.worker.Worker):
         modules: Sequence[str] = (),
         **options: Any,
     ) -> None:
-        super().__init__(
-            [as_function(function) for function in functions], max_jobs=max_jobs or FIRST_CAP, **options
-        )
+        super().__init__([as_function(one) for one in functions], max_jobs=max_jobs or FIRST_CAP, **options)
         # a stock project's own `.env` is its own affair
         self.settings = settings or Settings(_env_file=None)
         self.serializer = self.job_serializer or pickle.dumps
@@ -79,6 +77,10 @@ class Worker(arq.worker.Worker):
         self._flushing: asyncio.Task[None] | None = None
         self.station: Station | None = None
         self._opening = asyncio.Lock()
+
+    def run(self) -> None:
+        """Work until told to stop, then close. As arq's, but no job can end it from within."""
+        perseverance.run(self, interruptible=not self._handle_signals)
 
     async def main(self) -> None:
         """Work until told to stop; in burst mode until nothing is left to do."""

@@ -11,11 +11,12 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final
 
-from arq.worker import JobExecutionFailed, Retry, RetryJob
+from arq.worker import JobExecutionFailed, RetryJob
 
 from slotwise import wire
 from slotwise.attempt import Outcome
 from slotwise.errors import JobError
+from slotwise.failure import named, pause_seconds
 from worker.events import Name
 from worker.runner import NoProcess, ZygoteDied
 
@@ -81,14 +82,22 @@ def judge(failure: BaseException, given: Circumstances) -> Verdict:
     if isinstance(failure, NoProcess):  # later, and whichever worker has one to spare
         told = failure.with_traceback(None)
         return Verdict("retry", "no_process", failure=told, retry_in_seconds=NO_PROCESS_SECONDS, counted=False)
-    if given.retry_jobs and isinstance(failure, Retry):
-        return Verdict("retry", "retrying", retry_in_seconds=(failure.defer_score or 0) / 1000)
+    pause = pause_seconds(failure)
+    if given.retry_jobs and pause is not None:
+        return Verdict("retry", "retrying", retry_in_seconds=pause)
     if given.retry_jobs and isinstance(failure, asyncio.CancelledError | RetryJob):
         return Verdict("retry", "handed_back")
-    error = wire.error_of(TimeoutError()) if given.timed_out else wire.error_of(failure)
+    error = _error(failure, given)
     if error.type in RETRYABLE and given.attempt < given.attempts:
         return Verdict("retry", "retrying", failure=failure, retry_in_seconds=backoff_seconds(given.attempt))
     return failed(failure, error)
+
+
+def _error(failure: BaseException, given: Circumstances) -> JobError:
+    """A TimeoutError of the body's own is an exception: the job's timeout is known by its timer."""
+    if given.timed_out:
+        return wire.error_of(TimeoutError())
+    return wire.error_of(failure) if isinstance(failure, asyncio.CancelledError) else named(failure)
 
 
 def backoff_seconds(attempt: int) -> float:

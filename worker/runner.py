@@ -16,6 +16,7 @@ from arq.worker import Retry
 from slotwise import wire
 from slotwise.context import Voice
 from slotwise.errors import JobError
+from slotwise.failure import MOST_PAUSE_SECONDS, OWN_TYPES
 from slotwise.limits import Limits
 from worker import frames, shortage
 from worker.capture import Capture
@@ -36,11 +37,14 @@ PAUSES: Final = (0.1, 0.2)  # seconds before another try for a process: a shorta
 class Runner:
     """Runs jobs on a zygote, and on a new one when that has died."""
 
-    def __init__(self, modules: Sequence[str], hearing: Hearing, *, max_result_bytes: int) -> None:
+    def __init__(
+        self, modules: Sequence[str], hearing: Hearing, *, max_result_bytes: int, max_processes: int = 1024
+    ) -> None:
         self._modules = list(modules)
         self._hearing = hearing
         self._pages = Pages()
         self._max_result_bytes = max_result_bytes
+        self._max_processes = max_processes
         self._link: Link | None = None
         self._deadline: float | None = None
 
@@ -48,7 +52,7 @@ class Runner:
         """The zygote, started if there is none, with the user's modules loaded. Raises: ZygoteDied."""
         link = self._link
         if link is None or not link.open:
-            link = self._link = Link(self._modules, self._max_result_bytes + FRAME_BYTES)
+            link = self._link = Link(self._modules, self._max_result_bytes + FRAME_BYTES, self._max_processes)
         await link.ready()
         if self._deadline is not None:
             link.extend(self._deadline)
@@ -147,14 +151,23 @@ class Runner:
         try:
             value = wire.decode(message)
             if kind == frames.AGAIN:
-                raise Retry(defer=float(value))
+                raise Retry(defer=min(MOST_PAUSE_SECONDS, max(0.0, float(value))))
             if kind == frames.FAILURE:
-                raise JobError(str(value["type"]), str(value["message"]), value["detail"])
-        except (ValueError, TypeError, KeyError) as error:
+                raise _failure(value)
+            if kind != frames.RESULT:
+                raise ValueError(f"a message of kind {kind!r}")
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise JobError("bad_result", f"the job's process answered nonsense: {error}") from None
         if len(message) > self._max_result_bytes:
             raise JobError("bad_result", f"the result is over {self._max_result_bytes} bytes (MAX_RESULT_BYTES)")
         return wire.RawJson(message)
+
+
+def _failure(told: Mapping[str, Any]) -> JobError:
+    """What the job's process says of its failure. Raises: ValueError, TypeError or KeyError for nonsense."""
+    if told["type"] not in OWN_TYPES:
+        raise ValueError(f"an error of type {str(told['type'])[:40]!r}")
+    return JobError(told["type"], str(told["message"]), told["detail"])
 
 
 def _begun(channel: socket.socket, message: bytes, descriptors: list[int]) -> int:

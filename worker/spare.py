@@ -51,13 +51,15 @@ def fork(become: Callable[[], None], run: Callable[[str, socket.socket], NoRetur
     if pid:
         theirs.close()
         return Spare(pid, ours)
+    end = os._exit  # a body may replace it, and the stream that a traceback would go to
     try:
         ours.close()
         become()
         _wait(theirs, run)
     except BaseException:
         traceback.print_exc()
-    os._exit(EXIT_SOFTWARE)
+    finally:
+        end(EXIT_SOFTWARE)
 
 
 def _wait(line: socket.socket, run: Callable[[str, socket.socket], NoReturn]) -> NoReturn:

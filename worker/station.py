@@ -50,7 +50,12 @@ class Station:
         self.store = Store(worker.pool, keys)
         twin = blocking_twin(worker.pool.connection_pool, max(0.3, settings.lease_seconds / 10))
         self.hearing = Hearing(self._pass_on, lambda: self.exchange.ready_for_words)
-        self.runner = Runner(worker._modules, self.hearing, max_result_bytes=settings.max_result_bytes)
+        self.runner = Runner(
+            worker._modules,
+            self.hearing,
+            max_result_bytes=settings.max_result_bytes,
+            max_processes=settings.max_processes,
+        )
         self.lease = Lease(
             LeaseStore(twin, keys),
             settings.lease_seconds,
@@ -87,9 +92,11 @@ class Station:
             exit_with(error)
         if any(algorithm.executor == "process" for algorithm in self._algorithms):
             try:
-                await self.runner.start()
+                link = await self.runner.start()
             except ZygoteDied:
                 raise SystemExit(2) from None  # it has said why
+            if link.no_groups:
+                self._worker.emit(Event("tree_unbounded", text=link.no_groups))
         await self._introduce(self.exchange.incarnation)
         self.wake.start()
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from slotwise.errors import Cancelled, described
+from slotwise.errors import Cancelled
+from slotwise.failure import named
 
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
@@ -63,7 +64,7 @@ class Body:
         elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             self.ended.set_exception(error)
         else:
-            self.ended.set_exception(error if isinstance(error, SystemExit) else described(error))
+            self.ended.set_exception(named(error))
 
 
 async def run(function: Callable[[], Any]) -> Any:

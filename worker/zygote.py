@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -22,30 +21,22 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError, exit_with
 from worker import child, files, frames, guardian, kernel, preloading, registry, scratch, shortage, spare, voice
-from worker.end import MB, End
+from worker.cgroup import Cgroups, NotDelegated
+from worker.offspring import Body, Offspring
 from worker.scratch import Scratch
 from worker.spare import Spare
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
 SWEEP_SECONDS: Final = 0.002  # between two looks at orphans that were killed and have not ended yet
-
-
-@dataclass
-class Body:
-    """A job's process: `end` is set once it has ended."""
-
-    key: str
-    pid: int
-    end: End | None = None
-    spared: set[int] = field(default_factory=set)  # of its tree, which were told to end and have time to
 
 
 class Zygote:
@@ -55,6 +46,7 @@ class Zygote:
         lifeline: int,
         algorithms: Mapping[str, Algorithm[Any, Any]],
         scratch: Scratch,
+        processes: int,
     ) -> None:
         self._control = control
         self._lifeline = lifeline
@@ -63,20 +55,25 @@ class Zygote:
         self._pid = os.getpid()
         self._unpacker = frames.Unpacker()
         self._descriptors: deque[int | None] = deque()
-        self._bodies: dict[int, Body] = {}
-        self._cleaners: set[int] = set()  # processes that remove what jobs left on the disk
         self._deadline = kernel.Deadline()
         self._deadline_at: float | None = None
         self._files = files.opened()  # by the user's modules
         self._wakeup, self._wakeup_in = os.pipe()
         self._spare: Spare | None = None
         self._short = False  # of what a fork takes: none is made ahead
-        _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
+        self._processes = processes  # that a job may have, where a group of its own counts them
+        self._cgroups: Cgroups | None = None
+        self._no_groups = ""
+        try:
+            self._cgroups = Cgroups.delegated()
+        except NotDelegated as why:
+            self._no_groups = str(why)
+        self._offspring = Offspring()
 
     def serve(self) -> None:
         """Fork and kill as told until the worker is gone; then end every job."""
         self._listen_to_signals()
-        self._control.sendall(frames.pack(frames.READY))
+        self._tell(frames.READY, no_groups=self._no_groups)
         poll = select.poll()  # select() knows no descriptor above 1023, and ours have the numbers they had
         for descriptor in (self._control.fileno(), self._lifeline, self._wakeup):
             poll.register(descriptor, select.POLLIN)
@@ -91,13 +88,13 @@ class Zygote:
             if self._control.fileno() in readable and not self._take_orders():
                 break
             self._bury()
-        self._end_everything()
+        self._offspring.end()
 
     def _pause(self) -> float | None:
         """Milliseconds until there is something to do that nobody tells of."""
         if self._spare is None and not self._short:
             return 0
-        return SWEEP_SECONDS * 1000 if self._ending() else None
+        return SWEEP_SECONDS * 1000 if self._offspring.ending else None
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -115,7 +112,7 @@ class Zygote:
         return bool(data)
 
     def _arm(self) -> None:
-        self._deadline.set(self._deadline_at if self._bodies else None)
+        self._deadline.set(self._deadline_at if self._offspring.has_bodies else None)
 
     def _take_orders(self) -> bool:
         data, descriptors, flags, _ = socket.recv_fds(self._control, 1 << 16, 1)  # one with each order
@@ -126,7 +123,7 @@ class Zygote:
             if kind == frames.SPAWN:
                 self._spawn(key, self._descriptors.popleft())
             else:
-                self._end(kind, key)
+                self._offspring.order(kind, key)
         return bool(data)
 
     def _spawn(self, key: str, descriptor: int | None) -> None:
@@ -142,7 +139,7 @@ class Zygote:
             return
         finally:
             os.close(descriptor)
-        self._bodies[pid] = Body(key, pid)
+        self._offspring.add(Body(key, pid, None if self._cgroups is None else self._cgroups.group(key)))
 
     def _give(self, key: str, descriptor: int) -> int:
         """The process that takes the job. Raises: OSError."""
@@ -161,17 +158,21 @@ class Zygote:
                 self._short = True
 
     def _fork(self) -> Spare:
-        return spare.fork(self._leave_behind, self._run)
+        made = spare.fork(self._leave_behind, self._run)
+        self._offspring.add_helper(made.pid)
+        return made
 
     def _run(self, key: str, channel: socket.socket) -> NoReturn:
         scratch.use(self._scratch.of(key))
-        child.run(channel, self._algorithms)
+        enter = None if self._cgroups is None else partial(self._cgroups.group(key).enter, self._processes)
+        child.run(channel, self._algorithms, enter)
 
     def _leave_behind(self) -> None:
         """In the child: a session of its own, and nothing of the zygote's that it could speak through."""
         os.setsid()
         signal.set_wakeup_fd(-1)
         self._control.close()
+        self._offspring.leave()
         for descriptor in (self._lifeline, self._wakeup, self._wakeup_in, *self._descriptors):
             if descriptor is not None:
                 os.close(descriptor)
@@ -179,85 +180,24 @@ class Zygote:
         child.become(self._pid)
         child.rehearse()
 
-    def _end(self, order: bytes, key: str) -> None:
-        for body in self._bodies.values():
-            if body.key == key and order == frames.KILL:
-                self._kill(body)
-            elif body.key == key and body.end is None:
-                self._ask(body) if order == frames.ASK else self._terminate(body)
-
-    def _ask(self, body: Body) -> None:
-        os.kill(body.pid, signal.SIGINT)
-
-    def _terminate(self, body: Body) -> None:
-        """SIGTERM to each, as by hand: what is stopped goes on, to hear it."""
-        body.spared = kernel.descendants(body.pid)
-        for pid in (body.pid, *body.spared):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGTERM)
-                os.kill(pid, signal.SIGCONT)
-
-    def _kill(self, body: Body) -> None:
-        """Its own group at once, so that no fork escapes; other descendants become ours, and are swept."""
-        body.spared = set()
-        if body.end is None:
-            os.killpg(body.pid, signal.SIGKILL)
-
     def _bury(self) -> None:
-        """Reap what has ended; kill orphans; say ENDED for jobs of which nothing is left."""
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            if pid in self._bodies:
-                self._bodies[pid].end = self._end_of(status, usage)
-            elif self._spare is not None and pid == self._spare.pid:
-                self._spare, self._short = None, True  # whatever killed it may kill the next
-            self._cleaners.discard(pid)
-        ending = self._ending()
-        if ending and not self._sweep():
-            for body, end in ending:
-                del self._bodies[body.pid]
-                self._clean(body)
-                self._tell(
-                    frames.ENDED, key=body.key, status=end.status, cpu_seconds=end.cpu_seconds, peak_mb=end.peak_mb
-                )
+        """Say ENDED for jobs of which nothing is left."""
+        gone = self._offspring.gone()
+        if self._spare is not None and not self._offspring.helps(self._spare.pid):
+            self._spare, self._short = None, True  # whatever killed it may kill the next
+        for body, end in gone:
+            self._clean(body.key)
+            self._tell(frames.ENDED, key=body.key, **asdict(end))
+        if gone:
             self._arm()
 
-    def _clean(self, body: Body) -> None:
+    def _clean(self, key: str) -> None:
         with suppress(OSError):  # no process to be had: the guardian removes it at the end
-            if (cleaner := self._scratch.clear(body.key)) is not None:
-                self._cleaners.add(cleaner)
+            if (cleaner := self._scratch.clear(key)) is not None:
+                self._offspring.add_helper(cleaner)
 
     def _tell(self, kind: bytes, **what: Any) -> None:
         self._control.sendall(frames.pack(kind, wire.encode(what)))
-
-    def _end_of(self, status: int, usage: resource.struct_rusage) -> End:
-        peak = max(0, kernel.peak_bytes(usage) - self._resident)
-        return End(status, usage.ru_utime + usage.ru_stime, peak / MB)
-
-    def _ending(self) -> list[tuple[Body, End]]:
-        return [(body, body.end) for body in self._bodies.values() if body.end is not None]
-
-    def _sweep(self) -> bool:
-        """Kill every orphan of a job that ended, and what is below it. Whether there was one."""
-        ours = self._bodies.keys() | self._cleaners
-        if self._spare is not None:
-            ours.add(self._spare.pid)
-        orphans = kernel.children(self._pid) - ours
-        spared = {pid for body in self._bodies.values() for pid in body.spared}
-        for orphan in orphans - spared:
-            for pid in (orphan, *kernel.descendants(orphan)):
-                kernel.strike(pid)
-        return bool(orphans)
-
-    def _end_everything(self) -> None:
-        for body in self._bodies.values():
-            self._kill(body)
-        kernel.end_children()
 
 
 def main() -> None:
@@ -278,7 +218,7 @@ def main() -> None:
     child.rehearse()  # what it makes for itself is made once
     gc.collect()
     gc.freeze()  # pages that hold nothing but loaded code stay shared with every child
-    Zygote(control, lifeline, algorithms, own).serve()
+    Zygote(control, lifeline, algorithms, own, start["processes"]).serve()
     own.remove()
 
 

@@ -14,7 +14,7 @@
 -- returns  {'gone'} when the incarnation has no lease, else
 --          {'ok', ms to the next due job (a decimal; '' = none), cap, {id, …} to cancel, {grant, …}}
 --          grant = {id, token, attempt, score, notice, payload or '', timeout, max_attempts, keep_result,
---          memory_mb, cpu_seconds}
+--          memory_mb, cpu_seconds, open_files, file_mb}
 --          notice = '' | 'expired' (no payload) | 'abort' (its cancel was asked for) | 'lost'
 --
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),

@@ -19,11 +19,13 @@ NOW_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
 DECLARED = {"executor": "process", "timeout": None, "max_attempts": 3}
 
 
-def submission(declared: Mapping[str, Any] = DECLARED, **fields: Any) -> Submission:
+SETTINGS = Settings(_env_file=None, job_timeout=120)
+MAXIMA = Settings(_env_file=None, job_timeout=120, max_timeout=60, max_memory_mb=512, max_file_mb=8)
+
+
+def submission(declared: Mapping[str, Any] = DECLARED, settings: Settings = SETTINGS, **fields: Any) -> Submission:
     asked = job_request({"algorithm": "Rest"} | fields)
-    return asked.submission(
-        "id", "print", now_ms=NOW_MS, declared=declared, settings=Settings(_env_file=None, job_timeout=120)
-    )
+    return asked.submission("id", "print", now_ms=NOW_MS, declared=declared, settings=settings)
 
 
 def test_what_is_left_out_takes_its_default() -> None:
@@ -71,7 +73,17 @@ def test_no_delay_means_now() -> None:
     assert submission(delay=0).due_ms is None
 
 
-NULLABLE = ["timeout", "memory_mb", "cpu_seconds", "max_attempts", "run_at", "delay", "keep_result"]
+NULLABLE = [
+    "timeout",
+    "memory_mb",
+    "cpu_seconds",
+    "open_files",
+    "file_mb",
+    "max_attempts",
+    "run_at",
+    "delay",
+    "keep_result",
+]
 
 
 @pytest.mark.parametrize("name", NULLABLE)
@@ -90,6 +102,7 @@ BOUNDED = DECLARED | {"memory_mb": 256, "cpu_seconds": 1.5}
         (BOUNDED, {}, Limits(256, 1.5)),
         (BOUNDED, {"memory_mb": 256, "cpu_seconds": 1.5}, Limits(256, 1.5)),
         (BOUNDED, {"memory_mb": 255}, Limits(255, 1.5)),
+        (BOUNDED, {"open_files": 64, "file_mb": 1}, Limits(256, 1.5, 64, 1)),
         (BOUNDED, {"cpu_seconds": 0.5}, Limits(256, 0.5)),
     ],
 )
@@ -99,9 +112,30 @@ def test_a_request_tightens_what_is_declared(
     assert submission(declared, **asked).limits == limits
 
 
+def test_the_service_has_the_last_word() -> None:
+    """Over what an algorithm declares as well, and where neither says anything."""
+    assert submission(DECLARED, MAXIMA).limits == Limits(memory_mb=512, file_mb=8)
+    assert submission(DECLARED, MAXIMA).timeout == 60
+    wide = DECLARED | {"memory_mb": 4096, "timeout": 600, "file_mb": 2}
+    assert submission(wide, MAXIMA).limits == Limits(memory_mb=512, file_mb=2)
+    assert submission(wide, MAXIMA).timeout == 60
+    assert submission(DECLARED | {"executor": "loop"}, MAXIMA).limits == Limits()
+    for asked, told in [({"memory_mb": 600}, "512"), ({"timeout": 61}, "60.0"), ({"file_mb": 9}, "8")]:
+        with pytest.raises(SlotwiseError) as raised:
+            submission(wide | {"file_mb": None}, MAXIMA, **asked)
+        [row] = raised.value.errors
+        assert row["detail"] == f"must be at most {told}, the maximum of this service"
+
+
 @pytest.mark.parametrize(
     ("declared", "asked", "rows"),
     [
+        (
+            DECLARED | {"timeout": 30},
+            {"timeout": 30.5},
+            {"#/timeout": "at most 30, the maximum"},
+        ),
+        (DECLARED | {"open_files": 64}, {"open_files": 65}, {"#/open_files": "64, the maximum"}),
         (BOUNDED, {"memory_mb": 257}, {"#/memory_mb": "256, the maximum that Rest declares"}),
         (
             BOUNDED,
@@ -130,6 +164,9 @@ GOOD: list[tuple[str, Any]] = [
     ("memory_mb", 1 << 30),
     ("cpu_seconds", 0.001),
     ("cpu_seconds", 3_153_600_000),
+    ("open_files", 16),
+    ("open_files", 1 << 20),
+    ("file_mb", 1),
     ("max_attempts", 1),
     ("max_attempts", 100),
     ("delay", 3_153_600_000),

@@ -155,6 +155,22 @@ def test_an_algorithm_that_cannot_have_its_limit_ends_the_worker_with_one_line(
     assert line.startswith("slotwise: algorithm 'Wrong' cannot be used: memory_mb can limit a process of its own")
 
 
+def test_what_the_service_allows_binds_every_job_wherever_it_came_from(fleet: Fleet) -> None:
+    """The worker has the last word: the front end is told nothing here."""
+    front = fleet.front()
+    fleet.worker(MAX_MEMORY_MB="64", MAX_CPU_SECONDS="1.5", MAX_TIMEOUT="1", MAX_OPEN_FILES="99")
+    jobs = [
+        (submit(front, "Allocate", mb=300), "memory_limit"),
+        (bounded(front, "Allocate", asked={"memory_mb": 1024}, mb=300), "memory_limit"),
+        (bounded(front, "Hold", asked={"timeout": 60}, seconds=60), "timeout"),
+        (submit(front, "HoldAsync", seconds=60), "timeout"),
+    ]
+    for job_id, kind in jobs:
+        assert ended(front, job_id)["error"]["type"] == kind
+    assert ended(front, submit(front, "OpenFiles"))["result"] == 99
+    assert ended(front, submit(front, "SoftLimits"))["result"][2] == 2
+
+
 @pytest.mark.parametrize("broken", [{"memory_mb": 257}, {"cpu_seconds": 60.5}])
 def test_a_request_never_widens_what_the_algorithm_declares(fleet: Fleet, broken: dict[str, Any]) -> None:
     front = fleet.front()

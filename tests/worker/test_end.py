@@ -33,12 +33,12 @@ EXIT_3 = 3 << 8
     ],
 )
 def test_describe(status: int, cpu: float, peak: float, limits: Limits, kind: str) -> None:
-    assert describe(End(status, cpu, peak), limits).type == kind
+    assert describe(End(status, 9.0, peak, cpu), limits).type == kind
 
 
 def test_a_crash_says_how_and_what_it_had() -> None:
-    told = describe(End(signal.SIGSEGV, 0.1, FAR), Limits(64))
+    told = describe(End(signal.SIGSEGV, 0.1, FAR, 0.1), Limits(64))
     assert told.message == "the job's process was killed by SIGSEGV"
     assert told.detail == "signal 11 (SIGSEGV); it had at most 20 of its 64 MB"
-    assert describe(End(EXIT_3, 0.1, FAR), Limits()).detail == "exit code 3"
-    assert "signal 63" in describe(End(63, 0.1, FAR), Limits()).message
+    assert describe(End(EXIT_3, 0.1, FAR, 0.1), Limits()).detail == "exit code 3"
+    assert "signal 63" in describe(End(63, 0.1, FAR, 0.1), Limits()).message

@@ -14,7 +14,7 @@ from tests.fleet import Fleet, ended, job, submit
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.witness import Witness
-from worker import kernel
+from worker import tree
 
 
 def test_sixty_blocking_jobs_at_cap_sixty_are_alive_at_once(fleet: Fleet, witness: Witness) -> None:
@@ -355,8 +355,8 @@ def test_a_killed_zygote_takes_its_jobs_with_it_and_they_run_again(fleet: Fleet,
 
 def zygote_below(worker: int) -> int:
     """A worker's only child is the guardian, whose only child is the zygote."""
-    [guardian] = kernel.children(worker)
-    [zygote] = kernel.children(guardian)
+    [guardian] = tree.children(worker)
+    [zygote] = tree.children(guardian)
     return zygote
 
 

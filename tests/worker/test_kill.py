@@ -12,7 +12,7 @@ from tests.facts import wait_until
 from tests.fleet import Fleet, ended, submit
 from tests.witness import Witness
 from tests.worker.test_fleet import zygote_below
-from worker import kernel
+from worker import tree
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_whoever_is_killed_nothing_of_a_job_is_left(
     job_id = begun(front, witness, "Hostile" if victim == "guardian" else "Deaf", 3)
     fleet.worker()
     zygote = zygote_below(worker)
-    [guardian] = kernel.children(worker)
+    [guardian] = tree.children(worker)
     front.post(f"/jobs/{job_id}/cancel")  # so that nobody runs it again
     os.kill({"worker": worker, "guardian": guardian, "zygote": zygote}[victim], signal.SIGKILL)
     wait_until(lambda: witness.alive == 0, within=3, what="nothing of the job is alive")

@@ -24,6 +24,12 @@ PLAIN = Circumstances(
 CANCELLED = asyncio.CancelledError()
 
 
+def again(defer_score: object) -> Retry:
+    retry = Retry()
+    retry.defer_score = defer_score  # type: ignore[assignment]
+    return retry
+
+
 @pytest.mark.parametrize(
     ("failure", "given", "outcome", "error"),
     [
@@ -32,6 +38,10 @@ CANCELLED = asyncio.CancelledError()
         (ValueError("x"), {"attempts": 2, "attempt": 2}, "failed", "exception"),
         (TimeoutError(), {"timed_out": True}, "failed", "timeout"),
         (CANCELLED, {"timed_out": True, "attempts": 2}, "retry", None),
+        (TimeoutError(), {}, "failed", "exception"),  # the body's own
+        (JobError("lost", "x"), {}, "failed", "exception"),  # not for a body to say
+        (again("soon"), {}, "failed", "exception"),
+        (again(1e300), {}, "retry", None),
         (JobError("crashed", "x"), {"attempts": 2}, "retry", None),
         (JobError("memory_limit", "x"), {"attempts": 9}, "failed", "memory_limit"),
         (JobError("cpu_limit", "x"), {"attempts": 9}, "failed", "cpu_limit"),

@@ -19,7 +19,7 @@ from slotwise.context import Silence
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.worker.test_fleet import zygote_below
-from worker import kernel, runner, shortage
+from worker import runner, shortage, tree
 from worker.hearing import Hearing
 from worker.runner import NoProcess, Runner
 from worker.tally import Tally
@@ -66,10 +66,10 @@ async def call(runner: Runner, algorithm: str, **params: int) -> bytes:
 
 
 async def zygote_of(runner: Runner) -> int:
-    before = kernel.children(os.getpid())
+    before = tree.children(os.getpid())
     await runner.start()
-    (guardian,) = kernel.children(os.getpid()) - before
-    (pid,) = kernel.children(guardian)
+    (guardian,) = tree.children(os.getpid()) - before
+    (pid,) = tree.children(guardian)
     return pid
 
 
@@ -109,7 +109,7 @@ async def test_a_zygote_that_cannot_fork_says_so_and_lives(start: Start, at_once
             await call(runner, "Twice", number=1)
     os.kill(zygote, signal.SIGUSR1)
     assert await call(runner, "Twice", number=21) == b"42"
-    assert kernel.children(zygote), "it has forked the next one ahead"
+    assert tree.children(zygote), "it has forked the next one ahead"
 
 
 async def test_a_shortage_of_a_moment_is_not_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ end
 -- What a record in this state says of the attempt; nothing where it is no hash, or of an earlier job of this id.
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
-    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready')
+    'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready',
+    'open_files', 'file_mb')
   if r.err or (r[1] and r[1] ~= state) then
     redis.call('DEL', RECORD .. id, SAID .. id)
     r = {}
@@ -17,7 +18,8 @@ local function record_of(id, state)
   return {state = r[1], attempt = number_of(r[2]), score = r[3], deaths = number_of(r[4]),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
     memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11] and number_of(r[11]), started = r[12],
-    algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15]))}
+    algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15])), open_files = r[16] or '',
+    file_mb = r[17] or ''}
 end
 
 local function grant(id, token, r, payload, cancelled)
@@ -30,5 +32,5 @@ local function grant(id, token, r, payload, cancelled)
     notice = 'lost'
   end
   return {id, token, r.attempt, r.score, notice, payload or '', r.timeout, r.max_attempts, r.keep_result,
-    r.memory_mb, r.cpu_seconds}
+    r.memory_mb, r.cpu_seconds, r.open_files, r.file_mb}
 end

@@ -1,0 +1,145 @@
+"""The processes below this one: which there are, and their end. Told by Linux only; elsewhere there are none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from worker.kernel import LINUX
+
+YES, NO, ENDING, ENDED = "yes", "no", "ending", "ended"
+ENDING_SECONDS: Final = 0.001
+
+
+def children(pid: int) -> set[int]:
+    """The processes whose parent is `pid` now, ended ones too; none once it is gone.
+
+    Raises: OSError where the kernel cannot say: no descriptor is free, for one. That is not the same as none.
+    """
+    if not LINUX:
+        return set()
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  (glob takes every error for nothing there)
+        return set().union(*(_children_of_thread(pid, thread) for thread in threads))
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+
+
+def _children_of_thread(pid: int, thread: str) -> Iterator[int]:
+    try:
+        yield from map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):  # the thread ended while we looked
+        return
+
+
+def descendants(pid: int) -> set[int]:
+    """What is below `pid` now, by one walk: what forks meanwhile, or cannot be read, is missed."""
+    found: set[int] = set()
+    parents = [pid]
+    with suppress(OSError):
+        while parents:
+            below = children(parents.pop()) - found
+            found |= below
+            parents.extend(below)
+    return found
+
+
+class Brood:
+    """The children of this process, whose main thread makes them all: told without a free descriptor."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        if LINUX:
+            me = os.getpid()
+            self._file = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY)
+
+    def now(self) -> set[int]:
+        """Ended ones too, until they are reaped. Raises: OSError."""
+        if self._file is None:
+            return set()
+        told, at = b"", 0
+        while data := os.pread(self._file, 1 << 16, at):
+            told += data
+            at += len(data)
+        return set(map(int, told.split()))
+
+    def end(self) -> None:
+        """Kill and reap until nothing is left below this process (blocking)."""
+        while heirs := self.now():
+            for pid in heirs | {below for heir in heirs for below in descendants(heir)}:
+                strike(pid)
+            with suppress(ChildProcessError):
+                os.waitpid(-1, 0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+
+def strike(pid: int) -> None:
+    """SIGKILL this process, and its whole group unless that is ours: no fork within a group escapes."""
+    with suppress(ProcessLookupError, PermissionError):
+        group = os.getpgid(pid)
+        os.kill(pid, signal.SIGKILL)
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
+
+
+def own_cpu_seconds_of_next_killed() -> dict[int, float]:
+    """By process: the CPU time, without its children's, of the child that is reaped next, if SIGKILL ended it.
+
+    Only told until it is reaped; empty for any other end, and where the kernel does not tell. Raises:
+    ChildProcessError without any child.
+    """
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) if LINUX else None
+    if ended is None or (ended.si_code, ended.si_status) != (os.CLD_KILLED, signal.SIGKILL):
+        return {}
+    try:
+        fields = Path(f"/proc/{ended.si_pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return {}
+    return {ended.si_pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
+
+
+def kill_heirs(mark: str) -> None:
+    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking).
+
+    A process that is about to end has no environment any more, and still children that will be ours; one that has
+    ended since we looked has left us children that we did not see. Raises: OSError where the kernel cannot say
+    what there is.
+    """
+    known: set[int] = set()  # that had ended before we looked
+    while True:
+        carried = {pid: _carries(pid, mark.encode()) for pid in children(os.getpid())}
+        ended = {pid for pid, answer in carried.items() if answer == ENDED}
+        heirs = {pid for pid, answer in carried.items() if answer == YES}
+        for pid in heirs:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        if not heirs and ENDING in carried.values():
+            time.sleep(ENDING_SECONDS)
+        elif not heirs and ended <= known:
+            return
+        known |= ended
+
+
+def _carries(pid: int, mark: bytes) -> str:
+    """Whether it does. Who is ending has an empty environment, or (Linux 6.x) one that is not there."""
+    environment = b""
+    try:
+        with suppress(ProcessLookupError):
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        if not environment:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+            return ENDED if state == b"Z" else ENDING
+    except (FileNotFoundError, ProcessLookupError):
+        return ENDED
+    except PermissionError:
+        return NO
+    return YES if mark in environment.split(b"\0") else NO
