@@ -7,6 +7,7 @@ share u of its time lets 1/u of its kind use it: that is the factor, within 1.5 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -43,7 +44,8 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Advice:
-    """`limits`: the slots that each allows, None where that was not measured (`missing` says what)."""
+    """`limits`: the slots that each allows, None where that was not measured, or is more than any cap may offer
+    (`missing` says what)."""
 
     demand: Demand
     load: Load
@@ -67,7 +69,7 @@ def advise(demand: Demand, asked: Sequence[int] = ()) -> Advice:
         "worker_slots": demand.worker_slots if demand.hosts else None,
         "cpu": _cpu_slots(demand, load),
         "memory": _memory_slots(demand, load),
-        "demand": None if not load.offered else slots_without_waiting(load.offered, QUANTILE),
+        "demand": None if not load.offered else slots_without_waiting(load.offered, QUANTILE, MOST_SLOTS),
     }
     known = [(slots, name) for name, slots in limits.items() if slots is not None]
     enough, because = min(known, default=(None, None))
@@ -76,11 +78,11 @@ def advise(demand: Demand, asked: Sequence[int] = ()) -> Advice:
         demand=demand,
         load=load,
         limits=limits,
-        binds=_binds(demand, limits),
+        binds=_binds(demand, load, limits),
         enough=enough,
         because=because,
         outlooks=tuple(_outlooks(demand, load, sorted(cap for cap in caps if 0 < cap <= MOST_SLOTS))),
-        missing=tuple(_missing(demand, load)),
+        missing=tuple(_missing(demand, load, limits)),
     )
 
 
@@ -111,7 +113,7 @@ def _memory_slots(demand: Demand, load: Load) -> int | None:
     return sum(int((each or 0) // max(LEAST_JOB_MB, load.peak_memory_mb)) for each in free)
 
 
-def _binds(demand: Demand, limits: dict[Limit, int | None]) -> Binds:
+def _binds(demand: Demand, load: Load, limits: dict[Limit, int | None]) -> Binds:
     if not demand.hosts:
         return "no_worker"
     if demand.cap == 0:
@@ -121,8 +123,8 @@ def _binds(demand: Demand, limits: dict[Limit, int | None]) -> Binds:
     caps: list[tuple[int, Limit]] = [(demand.cap, "cap"), *known]
     slots, tightest = min(caps, key=lambda each: each[0])
     full = demand.pending > 0 and demand.running >= min(demand.cap, demand.worker_slots or demand.cap)
-    needed = limits["demand"]
-    if not full and (needed is None or needed <= slots):
+    needed = limits["demand"] or (math.inf if load.offered else 0)
+    if not full and needed <= slots:
         return "demand"
     return tightest
 
@@ -147,7 +149,7 @@ def _outlooks(demand: Demand, load: Load, caps: Sequence[int]) -> Iterator[Outlo
         )
 
 
-def _missing(demand: Demand, load: Load) -> Iterator[str]:
+def _missing(demand: Demand, load: Load, limits: dict[Limit, int | None]) -> Iterator[str]:
     if not demand.hosts:
         yield "No worker is there: start one."
     elif demand.cores is None:
@@ -156,7 +158,11 @@ def _missing(demand: Demand, load: Load) -> Iterator[str]:
         yield "For how long jobs hold their slots: none has ended yet."
     elif load.per_second is None:
         yield "How often jobs come: too few came so far."
+    if load.offered and limits["demand"] is None:
+        yield f"More jobs come than {MOST_SLOTS} slots would start at once, and no cap may offer more."
     if load.hold_seconds is not None and load.cpu_share is None:
-        yield "CPU time and memory of a job: they are measured for jobs in processes of their own."
+        yield "CPU time and memory of a job: processes of their own are measured, and the CPU time of threads."
+    elif load.hold_seconds is not None and load.peak_memory_mb is None:
+        yield "Memory of a job: it is measured in processes of their own only."
     if demand.hosts and any(host.memory_free_mb is None for host in demand.hosts):
         yield "The free memory of a host: its system does not tell."

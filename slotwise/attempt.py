@@ -103,8 +103,8 @@ class KillStep:
 class Account:
     """What an attempt used, and how it was ended; None for what was not measured.
 
-    `peak_memory_mb` is the most resident memory of any one of its processes, in MB of 2^20 bytes, less what the
-    job's process began with.
+    `cpu_seconds` is of a body's processes, or its thread. `peak_memory_mb` is the most resident memory of any one
+    of its processes, in MB of 2^20 bytes, less what the job's process began with.
     """
 
     cpu_seconds: float | None = None
@@ -113,7 +113,7 @@ class Account:
 
     def as_json(self) -> bytes:
         """For the record, which only passes it on; b'' where there is nothing to tell."""
-        if self == NO_ACCOUNT:
+        if self is NO_ACCOUNT:
             return b""
         told: dict[str, Any] = {}
         if self.cpu_seconds is not None:
@@ -122,14 +122,14 @@ class Account:
             told["peak_memory_mb"] = round(self.peak_memory_mb, 3)
         if self.kill_steps:
             told["kill_steps"] = [[each.at_ms, each.step] for each in self.kill_steps]
-        return to_json(told, inf_nan_mode="null")
+        return to_json(told, inf_nan_mode="null") if told else b""
 
     def figures(self) -> tuple[str | float, str | float]:
-        """CPU time in ms and memory in MB, for the averages; '' where they were not measured."""
+        """CPU time in ms and memory in MB, for the averages; '' for what was not measured."""
         cpu, peak = self.cpu_seconds, self.peak_memory_mb
-        if cpu is None or peak is None or not math.isfinite(cpu + peak):
+        if cpu is None or not math.isfinite(cpu):
             return "", ""
-        return round(cpu * 1000, 3), round(peak, 3)
+        return round(cpu * 1000, 3), round(peak, 3) if peak is not None and math.isfinite(peak) else ""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Account:

@@ -12,11 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
+
+REACH: Final = 10.0  # standard deviations, sqrt(load)
+NEGLIGIBLE: Final = 1e-17
 
 
-def waiting_shares(load: float) -> Iterator[tuple[int, float]]:
-    """(slots, share of jobs that wait) for 1, 2, 3, … slots; 1.0 for as long as the load is too much for them."""
-    blocked, slots = 1.0, 0  # Erlang's B, by its recursion
+def _waiting_shares(load: float) -> Iterator[tuple[int, float]]:
+    """(slots, share of jobs that wait), slot by slot; those left out before are all too few for the load.
+
+    Erlang's B, by its recursion. Up to as many slots as the load, each step leaves slots / load of whatever
+    error it began with: from REACH standard deviations below, none is left that a float could show.
+    """
+    slots, blocked = max(0, int(load - REACH * math.sqrt(load))), 1.0
     while True:
         slots += 1
         blocked = load * blocked / (slots + load * blocked)
@@ -28,7 +36,7 @@ def waiting_share(slots: int, load: float) -> float:
     """Erlang's C: the share of jobs that find all slots taken."""
     if load >= slots:
         return 1.0
-    return next(share for at, share in waiting_shares(load) if at == slots)
+    return next(share for at, share in _waiting_shares(load) if at == slots or share < NEGLIGIBLE)
 
 
 def wait_seconds(
@@ -47,6 +55,9 @@ def wait_seconds(
     return of_those_that_wait * math.log(waits / (1 - quantile))
 
 
-def slots_without_waiting(load: float, quantile: float) -> int:
-    """The fewest slots with which this share of the jobs starts at once."""
-    return next(slots for slots, share in waiting_shares(load) if share <= 1 - quantile)
+def slots_without_waiting(load: float, quantile: float, most: int) -> int | None:
+    """The fewest slots with which this share of the jobs starts at once; None where `most` are too few."""
+    if load >= most:
+        return None
+    enough = next(slots for slots, share in _waiting_shares(load) if share <= 1 - quantile or slots > most)
+    return enough if enough <= most else None

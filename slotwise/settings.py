@@ -5,7 +5,7 @@ No other module of the service reads the environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -132,6 +132,11 @@ class Settings(BaseSettings):
                 f"HOST={self.host} lets anybody on the network run jobs: there is no authentication. "
                 "Keep HOST=127.0.0.1, or say ALLOW_UNAUTHENTICATED=1 if something in front guards it.",
             )
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a job's process may know of the environment: a setting's name counts in any case."""
+    return {name: value for name, value in environ.items() if name.upper() not in SECRETS}
 
 
 def load() -> Settings:

@@ -10,6 +10,7 @@ from slotwise.advice import Advice, Outlook, kind_of
 from slotwise.demand import Load
 
 KINDS: Final = {"cpu_bound": "CPU-bound", "mixed": "mixed", "io_bound": "I/O-bound", None: "unknown"}
+UNKNOWN: Final = ("For", "How", "CPU", "Memory")  # how a text begins that tells what was not measured
 
 
 def as_dict(advice: Advice) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         if then is not None and then is not now:
             yield f"At cap {then.max_concurrent}, {_wait(then)}."
     for text in advice.missing:
-        yield f"Not known yet: {text[0].lower()}{text[1:]}" if text.startswith(("For", "How", "CPU")) else text
+        yield f"Not known yet: {text[0].lower()}{text[1:]}" if text.startswith(UNKNOWN) else text
 
 
 def _binding(advice: Advice) -> str:

@@ -146,6 +146,18 @@ def test_what_is_missing_is_said_and_the_rest_is_told() -> None:
     ]
 
 
+def test_more_comes_than_any_cap_may_offer() -> None:
+    of = advice(load(per_second=1e6), hosts=(host(cores=None, memory_free_mb=2000),), cap=30)
+    assert (of.limits["demand"], of.binds, of.because) == (None, "cap", "memory")
+    assert "More jobs come than 100000 slots would start at once, and no cap may offer more." in of.missing
+
+
+def test_threads_tell_their_cpu_time_and_not_their_memory() -> None:
+    of = advice(load(0.5, peak_memory_mb=None))
+    assert (of.limits["cpu"], of.limits["memory"]) == (8, None)
+    assert "Not known yet: memory of a job" in sizing.as_text(of)
+
+
 def test_what_was_not_measured_of_one_algorithm_is_that_of_the_others() -> None:
     """The share of CPU time is that of the slots' time of which it is known; the rates add up."""
     of = advice(load(0.5), load(None, name="OnTheLoop", per_second=20.0, hold_seconds=0.5, hold_square=0.25))

@@ -45,11 +45,35 @@ async def test_use_is_averaged_and_the_most_memory_is_remembered_for_a_while(sto
 
 async def test_what_was_killed_or_not_measured_tells_nothing_of_the_next(store: Store, hand: Any) -> None:
     worker = hand(serves=["Add"])
-    for fields in [{"account": Account(9.0, 9.0)}, {"own_end": True}, {"account": Account(1.0), "own_end": True}]:
+    for fields in [
+        {"account": Account(9.0, 9.0)},
+        {"own_end": True},
+        {"account": Account(None, 5.0), "own_end": True},
+    ]:
         await submitted(store)
         await worker.finish(await worker.claim_one(), **fields)
     of = await kept(store)
     assert (of.cpu_ms, of.peak_memory_mb, of.jobs) == (None, None, 2)
+
+
+async def test_cpu_time_is_averaged_without_memory_too(store: Store, hand: Any) -> None:
+    """As of threads. What ends in one call is kept one after the other, and told apart by algorithm."""
+    worker = hand(serves=["Add", "Mul"])
+    await submitted(store, 2)
+    await submitted(store, 1, algorithm="Mul")
+    accounts = [Account(1.0), Account(3.0), Account(5.0, 50.0)]
+    grants = (await worker.claim(3)).grants
+    ends = [worker.finish_of(one, own_end=True, account=of) for one, of in zip(grants, accounts, strict=True)]
+    await store.claims.finish(worker.incarnation, ends)
+    of, other = await kept(store), await kept(store, "Mul")
+    assert (of.cpu_ms, of.peak_memory_mb, of.jobs) == (pytest.approx(2_000), None, 2)
+    assert (other.cpu_ms, other.peak_memory_mb, other.jobs) == (5_000, 50, 1)
+    assert of.went is not None
+    assert (of.went.jobs, int(await store.redis.hget(store.keys.pace, "n"))) == (2, 3)
+    assert of.hold_ms is not None
+    assert other.hold_ms is not None
+    mean = float(await store.redis.hget(store.keys.pace, "mean"))
+    assert mean == pytest.approx((2 * of.hold_ms + other.hold_ms) / 3)
 
 
 async def test_jobs_are_counted_as_they_come_and_as_they_go(store: Store, hand: Any) -> None:

@@ -44,13 +44,31 @@ def test_more_than_the_slots_can_do() -> None:
 
 def test_where_fewer_wait_than_are_asked_about() -> None:
     assert wait_seconds(10, 1.0, 1.0, 1.0, 0.95) == 0.0
-    assert slots_without_waiting(0.01, 0.95) == 1
-    assert slots_without_waiting(8.0, 0.95) == 14
+    assert slots_without_waiting(0.01, 0.95, 100) == 1
+    assert slots_without_waiting(8.0, 0.95, 100) == 14
     assert waiting_share(14, 8.0) <= 0.05 < waiting_share(13, 8.0)
 
 
 def test_a_large_fleet_is_reckoned_with() -> None:
-    assert 10_000 < slots_without_waiting(10_000.0, 0.95) < 10_300
+    enough = slots_without_waiting(10_000.0, 0.95, 100_000)
+    assert enough is not None
+    assert 10_000 < enough < 10_300
+    assert waiting_share(100_000, 10_000.0) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("load", [1.0, 80.0, 150.0, 1_000.0])
+def test_a_recursion_from_further_down_says_the_same(load: float) -> None:
+    blocked, most = 1.0, int(load * 1.2) + 3
+    for slots in range(1, most):
+        blocked = load * blocked / (slots + load * blocked)
+        expected = 1.0 if load >= slots else blocked / (1 - load / slots * (1 - blocked))
+        assert waiting_share(slots, load) == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_load_is_reckoned_with_beyond_the_most_slots_there_may_be() -> None:
+    """Nor step by step: for the last of these that would never end."""
+    assert slots_without_waiting(8.0, 0.95, 14) == 14
+    assert [slots_without_waiting(load, 0.95, 13) for load in (8.0, 12.9, 13.0, 1e15, math.inf)] == [None] * 5
 
 
 @pytest.mark.parametrize("variation", [0.0, 1.0])

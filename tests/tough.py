@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from slotwise import Cancelled, algorithm
+from slotwise import Cancelled, Context, algorithm
 from tests.witness import ADDRESS, attend
 
 CHILD = """
@@ -110,8 +110,39 @@ def Thread(name: str, stubborn: bool = False) -> str:
 
 
 @algorithm(executor="thread")
+def ThreadSees(ctx: Context, name: str) -> None:
+    """Says whether its context knew that it was to end when it was told."""
+    kept = attend(name)
+    try:
+        while True:
+            time.sleep(0.01)
+    except Cancelled:
+        attend(f"thread {ctx.cancelled}").close()
+        kept.close()
+        raise
+
+
+@algorithm
+async def LoopSees(ctx: Context, name: str) -> None:
+    kept = attend(name)
+    try:
+        await asyncio.sleep(600)
+    except asyncio.CancelledError:
+        attend(f"loop {ctx.cancelled}").close()
+        kept.close()
+        raise
+
+
+@algorithm(executor="thread")
 def ThreadRaises(message: str) -> None:
     raise ValueError(message)
+
+
+@algorithm(executor="thread")
+def ThreadSpins(seconds: float) -> None:
+    """Use so much CPU time, in this thread."""
+    while time.thread_time() < seconds:
+        pass
 
 
 @algorithm

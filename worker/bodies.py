@@ -11,9 +11,9 @@ from slotwise.algorithm import Algorithm
 from slotwise.context import Context
 from slotwise.failure import named
 from worker import eavesdrop, thread
-from worker.grace import Grace
 from worker.lease import Lease
 from worker.runner import Runner
+from worker.stop import Stop
 from worker.tally import Tally
 
 
@@ -21,7 +21,6 @@ class Bodies:
     def __init__(self, runner: Runner, lease: Lease) -> None:
         self._runner = runner
         self._lease = lease
-        self._listening = False
 
     async def run(
         self,
@@ -31,25 +30,25 @@ class Bodies:
         job: Mapping[str, Any],
         tally: Tally,
         context: Callable[[], Context],
-        grace: Callable[[], Grace],
+        stop: Stop,
     ) -> Any:
         """The result of one call; `job` is {job_id, attempt, seconds} and limits. Raises: what the body raised.
 
-        Cancelled, it returns when nothing of the body is left: after the `grace` that a process has then, when a
-        coroutine or a thread ends.
+        Cancelled, it returns when nothing of the body is left: after the grace that `stop` gives a process then,
+        when a coroutine or a thread ends. `stop` hears when the body's time begins: not while modules load.
         """
         if algorithm.executor == "process":
             call = {"algorithm": algorithm.name, "args": args, "params": params, **job}
-            return await self._runner.run(call, tally, context().voice, grace)
+            return await self._runner.run(call, tally, context().voice, stop.grace, stop.time_begins)
+        eavesdrop.listen()  # for a worker that runs none of these, as a stock one, the log is left alone
         if algorithm.executor == "thread":
-            return await self.run_coroutine(thread.run(partial(algorithm.call, args, params, context)))
-        return await self.run_coroutine(algorithm.call(args, params, context))
+            call_in_thread = tally.timed(partial(algorithm.call, args, params, context))
+            return await self.run_coroutine(thread.run(call_in_thread), stop)
+        return await self.run_coroutine(algorithm.call(args, params, context), stop)
 
-    async def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], stop: Stop) -> Any:
         """Run it in this process: past the lease's deadline the kernel ends the process, should all else fail."""
-        if not self._listening:
-            self._listening = True
-            eavesdrop.listen()
+        stop.time_begins()
         self._lease.loop_body_started()
         try:
             return await coroutine

@@ -142,6 +142,8 @@ def _answer(call: Mapping[str, Any], algorithms: Mapping[str, Algorithm[Any, Any
 def _body(algorithm: Algorithm[Any, Any], call: Mapping[str, Any], context: Context) -> Any:
     _interruption.context = context
     try:
+        if context.cancelled:  # the SIGINT may have come before anybody heard it
+            raise Cancelled
         return algorithm.call(call["args"], call["params"], lambda: context)
     finally:
         _interruption.context = None

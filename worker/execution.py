@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LAST_MS: Final = 253_402_300_799_999  # of the year 9999, where dates end
 CRON_MARK_MS: Final = int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
+_making: Final = threading.Lock()  # of a context: several threads of a body may be the first to ask for it
 
 
 class Execution:
@@ -167,36 +169,35 @@ class Execution:
         }
 
     async def _run_body(self) -> Any:
-        worker, function, call = self.worker, self.function, self.call
-        timeout = self._seconds = self._timeout()
+        worker, function, call, stop = self.worker, self.function, self.call, self._stop
+        self._seconds = self._timeout()
         self.started_ms = timestamp_ms()
         self._report.started()
         if isinstance(function, AlgorithmFunction):
             limits = function.algorithm.limits.tightened_by(self.grant.limits).tightened_by(worker.settings.most)
-            job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": timeout, **limits.as_dict()}
+            job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": self._seconds, **limits.as_dict()}
             coroutine = worker.bodies.run(
-                function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, self._stop.grace
+                function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, stop
             )
         else:
-            coroutine = worker.bodies.run_coroutine(function.coroutine(self._ctx(), *call.args, **call.kwargs))
+            coroutine = worker.bodies.run_coroutine(
+                function.coroutine(self._ctx(), *call.args, **call.kwargs), stop
+            )
         # the body has no task of its own, nor the timeout a context: together they cost as much as all the rest
-        limit = None if timeout is None else worker.loop.call_later(timeout, self._stop.time_out)
         worker.job_tasks[self.grant.id] = self.task
         self._ran = True
-        self._stop.begun(self.task, function)
+        stop.begun(self.task, function, self._seconds)
         here = context.begin(self._known_to_body)
         try:
             return await coroutine
         except asyncio.CancelledError:
-            if self._stop.timed_out:
+            if stop.timed_out:
                 raise TimeoutError from None
             raise
         finally:
-            self._stop.ended()
+            stop.ended()
             context.end(here)
             del worker.job_tasks[self.grant.id]
-            if limit is not None:
-                limit.cancel()
             if self.task.cancelling():  # whoever cancelled meant the body
                 self.tally.step("gone")
                 await self._forget_cancel()
@@ -209,10 +210,16 @@ class Execution:
     def _known_to_body(self) -> context.Context:
         """The body's context, made when it, or what it calls, asks for it."""
         if self._context is None:
-            grant, keep = self.grant, self.worker.settings.max_log_bytes
-            self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, lambda: self._stop.told)
-            self._context = context.Context.until(self.grant.id, self.attempt, self._seconds, self._speech)
+            with _making:
+                if self._context is None:
+                    grant, keep = self.grant, self.worker.settings.max_log_bytes
+                    self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, self._is_to_end)
+                    self._context = context.Context.until(grant.id, self.attempt, self._seconds, self._speech)
         return self._context
+
+    def _is_to_end(self) -> bool:
+        """Whether the body has been told to; from any thread. arq cancels the tasks of a worker that leaves."""
+        return self._stop.told or (self.worker.leaving and self.task.cancelling() > 0)
 
     def last_words(self) -> Words | None:
         """What the body said that the store has not been told."""

@@ -2,7 +2,7 @@
 
 It loads no user code, is told nothing, and cannot be kept stopped. When the zygote has ended, by itself, by the
 kernel's timer or by a job that killed it, the guardian kills whatever is left below it, environment and session
-whatever they may be; only then does it end, and the worker gives the slots back.
+whatever they may be; only then does it say so, and the worker gives the slots back. Files it removes after that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from worker import kernel
@@ -17,35 +18,47 @@ from worker.scratch import Scratch
 from worker.tree import Brood
 
 RESTART_SECONDS: Final = 0.1  # that somebody can keep it stopped
-DIED: Final = 1  # exit status, when the zygote was killed
+NOTHING_LEFT: Final = b"."  # what it says, before its line closes
 
 
-def stand_by(scratch: Scratch, descriptors: Iterable[int]) -> None:
+def stand_by(scratch: Scratch, line: int, descriptors: Iterable[int]) -> bool:
     """Fork. Returns in the child, which is to be the zygote; the parent watches it, and never returns.
 
-    `descriptors` are the zygote's alone. Does nothing where the kernel gives orphans to nobody of ours (macOS).
+    `line` is the guardian's alone, `descriptors` are the zygote's. False, and nothing is done, where the kernel
+    gives orphans to nobody of ours (macOS).
     """
     if not kernel.adopt_orphans():
-        return
+        return False
     guardian = os.getpid()
     zygote = os.fork()
     if zygote == 0:
         kernel.die_with_parent(guardian)
         scratch.pass_on()
-        return
+        os.close(line)
+        return True
     for descriptor in descriptors:
         os.close(descriptor)
-    os._exit(_watch(zygote, scratch))
+    watch(zygote, scratch, line)
+    os._exit(0)
 
 
-def _watch(zygote: int, scratch: Scratch) -> int:
+def say_nothing_left(line: int) -> None:
+    with suppress(BrokenPipeError):  # the worker is dead
+        os.write(line, NOTHING_LEFT)
+    os.close(line)
+
+
+def watch(zygote: int, scratch: Scratch, line: int) -> None:
+    """Until the zygote has ended, and nothing is left below this process; then remove its files."""
+    os.set_inheritable(line, False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     restart = kernel.Restart(RESTART_SECONDS)  # noqa: F841  (it lives as long as we do)
     brood = Brood()  # while there is a descriptor for it
-    scratch.sweep()
-    _, status = os.waitpid(zygote, 0)
+    with suppress(OSError):  # no process to be had: whoever starts next removes it
+        scratch.sweep()
+    while os.wait()[0] != zygote:
+        pass
     brood.end()
+    say_nothing_left(line)
     scratch.remove()
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else DIED

@@ -5,6 +5,8 @@
           bodies run               isolated:        the kernel      an observer that watched all the time
                                    bodies killed    kills them      may give the jobs to another worker
 
+Nothing in the thread may block but a call to Redis, which has a timeout: no log line, no event.
+
 Whatever stands still - the loop, the thread, the process, the machine - no body of ours lives when an
 observer may first regrant its job. All times are on kernel.clock(), which no one can set.
 """
@@ -21,7 +23,6 @@ from redis.exceptions import RedisError
 
 from slotwise.lease import LeaseStore, Watch, look_seconds, observe
 from worker import kernel
-from worker.watchdog import LOOK_SECONDS, Watchdog
 
 RENEW_AT: Final = 0.25  # of the lease's length L
 ISOLATED_AT: Final = 0.6
@@ -54,7 +55,6 @@ class Lease:
         keep_seconds: float,
         holder: Holder,
         on_extended: Callable[[float], None],
-        watchdog: Watchdog,
     ) -> None:
         self._store = store
         self._length = length_seconds
@@ -70,7 +70,6 @@ class Lease:
         self._incarnation = ""
         self._renewed_at = kernel.clock()
         self._isolated = False
-        self._watchdog = watchdog
         self._on_extended = on_extended  # hears the kernel's deadline of jobs in processes of their own
 
     def enlist(self, incarnation: str, row: Mapping[str, str | int], serves: Sequence[str]) -> None:
@@ -118,12 +117,9 @@ class Lease:
     def _run(self) -> None:
         watch = Watch()
         renew_at = time.monotonic() + RENEW_AT * self._length
-        look_at = watch_at = time.monotonic()
-        while not self._stop.wait(max(0.0, min(look_at, renew_at, watch_at) - time.monotonic())):
+        look_at = time.monotonic()
+        while not self._stop.wait(max(0.0, min(look_at, renew_at) - time.monotonic())):
             now = time.monotonic()
-            if now >= watch_at:
-                watch_at = now + LOOK_SECONDS
-                self._watchdog.look()
             if now >= renew_at:
                 renewed = self._renew()
                 renew_at = now + (RENEW_AT if renewed else RENEW_AT / 10) * self._length

@@ -8,27 +8,22 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
-from uuid import uuid4
-
-from pydantic_core import to_json
 
 from slotwise import wire
 from slotwise.errors import JobError
-from slotwise.settings import SECRETS
-from worker import frames, kernel, shortage, tree
+from worker import frames, shortage
 from worker.end import End
+from worker.household import Household
 from worker.shortage import NoProcess
-from worker.zygote import DEADLINE, MARK
+from worker.zygote import DEADLINE
 
 READY_SECONDS: Final = 900.0  # that the user's modules and start-up hooks may take to load
-STOP_SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 0.02  # until an order is sent again for which the kernel had no room
 RECEIVE_BYTES: Final = 1 << 18  # at once
 
@@ -52,7 +47,6 @@ class Link:
     def __init__(self, modules: Sequence[str], max_message_bytes: int, processes: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._max_message_bytes = max_message_bytes
-        self._processes = processes
         self.no_groups = ""
         self._bodies: dict[str, Body] = {}
         self._keys = 0
@@ -60,8 +54,12 @@ class Link:
         self._orders: deque[tuple[bytes, socket.socket | None]] = deque()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._buried: asyncio.Task[None] | None = None
-        self._mark = uuid4().hex
-        self._open_files = shortage.raise_open_files()
+        start = {
+            "path": sys.path,
+            "modules": list(modules),
+            "open_files": shortage.raise_open_files(),
+            "processes": processes,
+        }
         with ExitStack() as undo:
             self._control, theirs = socket.socketpair()
             undo.enter_context(self._control)
@@ -69,7 +67,7 @@ class Link:
                 lifeline, self._lifeline = os.pipe()
                 undo.callback(os.close, self._lifeline)
                 try:
-                    self._process = self._start(theirs.fileno(), lifeline, modules)
+                    self._household = Household(theirs.fileno(), lifeline, start)
                 finally:
                     os.close(lifeline)
             undo.pop_all()
@@ -77,27 +75,6 @@ class Link:
         self._control.setblocking(False)
         self.open = True
         self._loop.add_reader(self._control, self._hear)
-
-    def _start(self, theirs: int, lifeline: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
-        kernel.adopt_orphans()  # should the zygote die, we inherit what it would have swept
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "worker.zygote", str(theirs), str(lifeline)],
-            stdin=subprocess.PIPE,
-            pass_fds=[theirs, lifeline],
-            start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name not in SECRETS} | {MARK: self._mark},
-        )
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):
-            start = {
-                "path": sys.path,
-                "modules": list(modules),
-                "open_files": self._open_files,
-                "processes": self._processes,
-            }
-            process.stdin.write(to_json(start))
-            process.stdin.close()
-        return process
 
     async def ready(self) -> None:
         """Return once the user's modules are loaded. Raises: ZygoteDied if they cannot be."""
@@ -114,11 +91,13 @@ class Link:
         with suppress(BlockingIOError, OSError):  # full: the zygote is stopped, and its timer runs; or it is gone
             if self.open:
                 os.write(self._lifeline, DEADLINE.pack(deadline))
+                self._household.note_own()
 
     async def stop(self) -> None:
-        """End the zygote and every body; returns when they are gone."""
+        """End the zygote and every body; returns when they are gone, and soon after their temporary files are."""
         self._hang_up()
         await self._burial()
+        await self._household.tidied()
 
     def _burial(self) -> asyncio.Future[None]:
         if self._buried is None:
@@ -127,12 +106,7 @@ class Link:
 
     async def _bury(self) -> None:
         """Until nothing that the zygote left behind is alive: only then may slots be given back."""
-        try:
-            await asyncio.to_thread(self._process.wait, STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
-        await asyncio.to_thread(tree.kill_heirs, f"{MARK}={self._mark}")  # should the guardian have been killed
+        await self._household.gone()
         self._end_bodies()
 
     def spawn(self) -> Body:

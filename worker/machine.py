@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-MB: Final = 1 << 20
+from worker.end import MB
+
 CGROUPS: Final = Path("/sys/fs/cgroup")
 
 

@@ -26,6 +26,7 @@ class Body:
     group: Group | None
     end: End | None = None
     spared: set[int] = field(default_factory=set)  # of its tree, which were told to end and have time to
+    left: set[int] = field(default_factory=set)  # orphans that may be its own, once it has ended
 
 
 class Offspring:
@@ -57,9 +58,9 @@ class Offspring:
         return bool(self._bodies)
 
     @property
-    def ending(self) -> list[tuple[Body, End]]:
-        """Jobs whose own process has ended, and something else of their trees may not have."""
-        return [(body, body.end) for body in self._bodies.values() if body.end is not None]
+    def killed(self) -> bool:
+        """Whether there are orphans that were killed, and are not known to have ended."""
+        return any(body.left - body.spared for body in self._bodies.values())
 
     def order(self, order: bytes, key: str) -> None:
         """ASK, TERMINATE or KILL the job `key`, as far as there is anything of it."""
@@ -72,12 +73,15 @@ class Offspring:
     def gone(self) -> list[tuple[Body, End]]:
         """Reap what has ended, kill orphans: the jobs of which nothing is left since the last call."""
         self._reap()
-        ending = self.ending
-        if not ending or self._sweep():
+        ending = [(body, body.end) for body in self._bodies.values() if body.end is not None]
+        if not ending:
             return []
-        for body, _ in ending:
+        self._sweep()
+        self._attribute([body for body, _ in ending])
+        gone = [(body, end) for body, end in ending if not body.left]
+        for body, _ in gone:
             del self._bodies[body.pid]
-        return [(body, _last_look(body, end)) for body, end in ending]
+        return [(body, _last_look(body, end)) for body, end in gone]
 
     def end(self) -> None:
         """Kill and reap everything (blocking)."""
@@ -106,8 +110,8 @@ class Offspring:
         used = usage.ru_utime + usage.ru_stime
         return End(status, used, peak / MB, used if alone is None else alone)
 
-    def _sweep(self) -> bool:
-        """Kill every orphan of a job that ended, and what is below it. Whether there was one.
+    def _sweep(self) -> None:
+        """Kill every orphan of a job that ended, and what is below it, but for those that are spared.
 
         What an orphan had forked is a child of ours as soon as it is dead. We look again at once for as long as
         there are new ones: a tree that forks all the time must not be given the time to.
@@ -123,7 +127,16 @@ class Offspring:
                     tree.strike(pid)
             struck |= orphans
             self._reap()
-        return bool(self._orphans())
+
+    def _attribute(self, ending: list[Body]) -> None:
+        """Tell whose orphans those may be that are left: they hold up the end of their own job, and of no other.
+
+        An orphan does not say whose it was: a new one may be of each that is ending now.
+        """
+        orphans = self._orphans()
+        new = orphans.difference(*(body.left | body.spared for body in self._bodies.values()))
+        for body in ending:
+            body.left = orphans & (body.left | body.spared | new)
 
     def _orphans(self) -> set[int]:
         return self._brood.now() - self._bodies.keys() - self._helpers

@@ -23,7 +23,6 @@ from worker.runner import NoProcess, ZygoteDied
 RETRYABLE: Final = frozenset({"exception", "timeout", "crashed"})
 BACKOFF_SECONDS: Final = 1.0  # before the second attempt; doubled for each further one
 BACKOFF_MOST_SECONDS: Final = 300.0
-NO_PROCESS_SECONDS: Final = 1.0  # before a job waits again that could not be given a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def judge(failure: BaseException, given: Circumstances) -> Verdict:
         return Verdict("died", "handed_back")
     if isinstance(failure, NoProcess):  # later, and whichever worker has one to spare
         told = failure.with_traceback(None)
-        return Verdict("retry", "no_process", failure=told, retry_in_seconds=NO_PROCESS_SECONDS, counted=False)
+        return Verdict("retry", "no_process", failure=told, retry_in_seconds=failure.pause_seconds, counted=False)
     pause = pause_seconds(failure)
     if given.retry_jobs and pause is not None:
         return Verdict("retry", "retrying", retry_in_seconds=pause)

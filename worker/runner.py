@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -25,13 +26,15 @@ from worker.grace import NO_GRACE, Grace
 from worker.hearing import Hearing
 from worker.link import Body, Link, ZygoteDied
 from worker.page import Pages
-from worker.shortage import NoProcess
+from worker.shortage import NoProcess, NoZygote
 from worker.tally import Tally
 
 __all__ = ["NoProcess", "Runner", "ZygoteDied"]
 
 FRAME_BYTES: Final = 1 << 16  # that a message may have beyond the result itself
 PAUSES: Final = (0.1, 0.2)  # seconds before another try for a process: a shortage often lasts for moments only
+AGAIN_SECONDS: Final = 1.0  # before a zygote that could not load is tried again; doubled each time
+AGAIN_MOST_SECONDS: Final = 30.0
 
 
 class Runner:
@@ -46,20 +49,51 @@ class Runner:
         self._max_result_bytes = max_result_bytes
         self._max_processes = max_processes
         self._link: Link | None = None
+        self._loading: asyncio.Task[Link] | None = None
+        self._failures = 0  # to load, one after the other
+        self._again_at = 0.0  # on the monotonic clock
         self._deadline: float | None = None
 
     async def start(self) -> Link:
-        """The zygote, started if there is none, with the user's modules loaded. Raises: ZygoteDied."""
-        link = self._link
-        if link is None or not link.open:
-            link = self._link = Link(self._modules, self._max_result_bytes + FRAME_BYTES, self._max_processes)
-        await link.ready()
+        """The zygote, started if there is none, with the user's modules loaded. Raises: ZygoteDied, OSError."""
+        if self._loading is None or (self._loading.done() and not self._up):
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+            self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen by somebody
+        return await asyncio.shield(self._loading)  # whoever waits may be cancelled, and it goes on
+
+    @property
+    def _up(self) -> bool:
+        return self._link is not None and self._link.open
+
+    async def _load(self) -> Link:
+        link = self._link = Link(self._modules, self._max_result_bytes + FRAME_BYTES, self._max_processes)
+        try:
+            await link.ready()
+        except ZygoteDied:
+            pause = min(AGAIN_MOST_SECONDS, AGAIN_SECONDS * 2 ** min(self._failures, 16))
+            self._failures += 1
+            await link.stop()  # it may be stuck, and not dead
+            self._again_at = time.monotonic() + pause
+            raise
+        self._failures = 0
         if self._deadline is not None:
             link.extend(self._deadline)
         return link
 
+    async def _zygote(self) -> Link:
+        """As `start`, for a job, which is not to blame for what does not load. Raises: NoZygote, OSError."""
+        wait = self._again_at - time.monotonic()
+        if wait > 0 and not self._up:
+            raise NoZygote("the algorithms could not be loaded", wait)
+        try:
+            return await self.start()
+        except ZygoteDied as error:
+            raise NoZygote(str(error), max(0.0, self._again_at - time.monotonic())) from None
+
     async def stop(self) -> None:
         """End the zygote, and every job that it still runs; returns when they are gone."""
+        if self._loading is not None:
+            self._loading.cancel()
         if self._link is not None:
             await self._link.stop()
         self._pages.close()
@@ -71,9 +105,16 @@ class Runner:
             self._link.extend(deadline)
 
     async def run(
-        self, call: Mapping[str, Any], tally: Tally, voice: Voice, grace: Callable[[], Grace] = lambda: NO_GRACE
+        self,
+        call: Mapping[str, Any],
+        tally: Tally,
+        voice: Voice,
+        grace: Callable[[], Grace] = lambda: NO_GRACE,
+        begins: Callable[[], None] = lambda: None,
     ) -> wire.RawJson:
         """Run one call (see child.py) in a process of its own: its result, as JSON bytes.
+
+        `begins` is called when its process is told of it, once for each try: that is when its time begins.
 
         Cancelling this ends the whole process tree first, with the `grace` that there is then; cancelling it once
         more, with none. Raises: JobError, Retry, ZygoteDied; NoProcess when
@@ -85,22 +126,31 @@ class Runner:
             raise JobError("bad_params", f"the parameters are not JSON: {error}") from None
         for pause in PAUSES:
             try:
-                return await self._run(message, Limits.of(call), tally, voice, grace)
+                return await self._run(message, Limits.of(call), tally, voice, grace, begins)
+            except NoZygote:
+                raise
             except NoProcess:
                 await asyncio.sleep(pause)
-        return await self._run(message, Limits.of(call), tally, voice, grace)
+        return await self._run(message, Limits.of(call), tally, voice, grace, begins)
 
     async def _run(
-        self, message: bytes, limits: Limits, tally: Tally, voice: Voice, grace: Callable[[], Grace]
+        self,
+        message: bytes,
+        limits: Limits,
+        tally: Tally,
+        voice: Voice,
+        grace: Callable[[], Grace],
+        begins: Callable[[], None],
     ) -> wire.RawJson:
         with shortage.as_no_process():
-            link = await self.start()
+            link = await self._zygote()
             capture = Capture(self._pages, self._hearing, voice)
             try:
                 body = link.spawn()
             except OSError:
                 capture.close()
                 raise
+        begins()
         cancelled = not await self._sent(link, body, message, capture, tally)
         while not body.ended.done():
             try:

@@ -18,7 +18,11 @@ from typing import Final
 PREFIX: Final = "slotwise-jobs-"
 UNLOCKED: Final = ".slotwise-jobs-"  # not yet locked, and therefore nobody's to remove
 # A job may have left what its owner may not enter, or what is too deep for a walk in Python.
-REMOVE: Final = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; } 2>/dev/null'
+REMOVE: Final = """
+for each; do
+    rm -rf -- "$each" || { chmod -R u+rwX -- "$each"; rm -rf -- "$each"; }
+done 2>/dev/null
+"""
 PLAIN: Final = {"PATH": os.defpath}
 
 
@@ -46,19 +50,17 @@ class Scratch:
         except FileNotFoundError:
             return None
         except OSError:
-            return os.posix_spawn("/bin/sh", _removal(self.of(key)), PLAIN)
+            return _remover(self.of(key))
         return None
 
-    def sweep(self) -> None:
-        """Remove what dead workers left (blocking)."""
-        for found in self.path.parent.glob(PREFIX + "*"):
-            with suppress(OSError):
-                if found != self.path and found.lstat().st_uid == os.getuid() and _unlocked(found):
-                    _remove(found)
+    def sweep(self) -> int | None:
+        """Remove what dead workers left; the id of the process that does so, where there is something."""
+        left = [found for found in self.path.parent.glob(PREFIX + "*") if found != self.path and _abandoned(found)]
+        return _remover(*left) if left else None
 
     def remove(self) -> None:
         """Remove everything (blocking)."""
-        _remove(self.path)
+        subprocess.run(_removal(self.path), env=PLAIN, check=False)
 
 
 def use(path: Path) -> None:
@@ -68,6 +70,13 @@ def use(path: Path) -> None:
     os.environ["TMPDIR"] = str(path)
     if "tempfile" in sys.modules:
         tempfile.tempdir = str(path)
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether it is ours to remove."""
+    with suppress(OSError):
+        return path.lstat().st_uid == os.getuid() and _unlocked(path)
+    return False
 
 
 def _unlocked(path: Path) -> bool:
@@ -81,9 +90,9 @@ def _unlocked(path: Path) -> bool:
     return True
 
 
-def _removal(path: Path) -> list[str]:
-    return ["sh", "-c", REMOVE, "sh", str(path)]
+def _removal(*paths: Path) -> list[str]:
+    return ["sh", "-c", REMOVE, "sh", *map(str, paths)]
 
 
-def _remove(path: Path) -> None:
-    subprocess.run(_removal(path), env=PLAIN, check=False)
+def _remover(*paths: Path) -> int:
+    return os.posix_spawn("/bin/sh", _removal(*paths), PLAIN)

@@ -19,7 +19,18 @@ OPEN_FILES: Final = 65_536  # at most: two a job that starts and one a job that 
 
 
 class NoProcess(RuntimeError):
-    """A job could not be given a process: its body has not begun, and another try may do."""
+    """A job could not be given a process: its body has not begun, and another try may do.
+
+    `pause_seconds` is how long the job had better wait for that.
+    """
+
+    def __init__(self, why: str, pause_seconds: float = 1.0) -> None:
+        super().__init__(why)
+        self.pause_seconds = pause_seconds
+
+
+class NoZygote(NoProcess):
+    """Nor is there what could make one: the users' modules or start-up hooks fail."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import traceback
 from collections.abc import Callable
@@ -20,10 +21,6 @@ class Spare:
     pid: int
     _channel: socket.socket
 
-    @property
-    def descriptor(self) -> int:
-        return self._channel.fileno()
-
     def give(self, key: str, descriptor: int) -> bool:
         """Let it become the process of the job `key`. False where it has died."""
         try:
@@ -34,27 +31,30 @@ class Spare:
             self._channel.close()
         return True
 
-    def dismiss(self) -> None:
-        """Let it end: nobody needs it."""
-        self._channel.close()
-
 
 def fork(become: Callable[[], None], run: Callable[[str, socket.socket], NoReturn]) -> Spare:
-    """Fork one, which does all that it can ahead (`become`), and `run`s once it has a job. Raises: OSError."""
+    """Fork one, which does all that it can ahead (`become`), and `run`s once it has a job. Raises: OSError.
+
+    What it is asked or told meanwhile waits until `become` has made it one that heeds it.
+    """
     ours, theirs = socket.socketpair()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         pid = os.fork()
     except OSError:
         ours.close()
         theirs.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return Spare(pid, ours)
     end = os._exit  # a body may replace it, and the stream that a traceback would go to
     try:
         ours.close()
         become()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _wait(theirs, run)
     except BaseException:
         traceback.print_exc()

@@ -62,8 +62,8 @@ class Station:
             settings.keep_results,
             worker,
             self.runner.extend,
-            Watchdog(worker._roster.ref_of, worker.emit),
         )
+        self.watchdog = Watchdog(worker._roster.ref_of, worker.emit)
         watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained)
         self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
@@ -99,6 +99,7 @@ class Station:
                 self._worker.emit(Event("tree_unbounded", text=link.no_groups))
         await self._introduce(self.exchange.incarnation)
         self.wake.start()
+        self.watchdog.start()
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
         if unbounded and not kernel.LINUX:
             self._worker.emit(Event("memory_unbounded", job_id="", text=", ".join(unbounded)))
@@ -152,6 +153,7 @@ class Station:
 
         With `leave` False a body still lives: the lease lapses, and with this process the body ends.
         """
+        self.watchdog.stop()
         await self.wake.stop()
         await self.runner.stop()
         self.hearing.close()

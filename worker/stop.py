@@ -22,13 +22,27 @@ class Stop:
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._function: object = None
+        self._seconds: float | None = None  # that it may run; None: as long as it likes
+        self._limit: asyncio.TimerHandle | None = None
 
-    def begun(self, task: asyncio.Task[None], function: object) -> None:
-        """The body runs in this task."""
-        self._task, self._function = task, function
+    def begun(self, task: asyncio.Task[None], function: object, seconds: float | None) -> None:
+        """The body runs in this task, or is about to: `time_begins` says when its seconds do."""
+        self._task, self._function, self._seconds = task, function, seconds
+
+    def time_begins(self) -> None:
+        """Its time runs from now on, whatever began before."""
+        self._disarm()
+        if self._seconds is not None:
+            self._limit = asyncio.get_running_loop().call_later(self._seconds, self.time_out)
 
     def ended(self) -> None:
+        self._disarm()
         self._task = None
+
+    def _disarm(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def cancel(self) -> None:
         if not self.cancel_requested:

@@ -16,26 +16,32 @@ from typing import Any
 
 from slotwise.errors import Cancelled
 from slotwise.failure import named
+from worker.shortage import NoProcess
 
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
 class Body:
     def __init__(self, function: Callable[[], Any]) -> None:
+        """Raises: NoProcess when the machine has no thread for it."""
         self._function = function
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._running = False
+        self._running = self._asked = False
         self.ended: asyncio.Future[Any] = self._loop.create_future()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="job", daemon=True)
         self._running = True
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise NoProcess(str(error)) from error
 
     def ask(self) -> None:
-        """Raise `Cancelled` in it, if it still runs."""
+        """Raise `Cancelled` in it, if it still runs; once, for a second could strike where it tells of its end."""
         with self._lock:
-            if self._running:
+            if self._running and not self._asked:
+                self._asked = True
                 _raise_in(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(Cancelled))
 
     def _run(self) -> None:
@@ -70,7 +76,8 @@ class Body:
 async def run(function: Callable[[], Any]) -> Any:
     """The result of `function`, called in a thread of its own; returns when that has ended.
 
-    Cancelling this asks the thread to end, and goes on waiting. Raises: what the function raised.
+    Cancelling this asks the thread to end, and goes on waiting. Raises: what the function raised;
+    NoProcess when the machine has no thread for it.
     """
     body, cancelled = Body(function), False
     while not body.ended.done():

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from worker.kernel import LINUX
-
-YES, NO, ENDING, ENDED = "yes", "no", "ending", "ended"
-ENDING_SECONDS: Final = 0.001
 
 
 def children(pid: int) -> set[int]:
@@ -104,42 +99,3 @@ def own_cpu_seconds_of_next_killed() -> dict[int, float]:
     except OSError:
         return {}
     return {ended.si_pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
-
-
-def kill_heirs(mark: str) -> None:
-    """Kill, and wait for, every child of this process that carries `mark` in its environment (blocking).
-
-    A process that is about to end has no environment any more, and still children that will be ours; one that has
-    ended since we looked has left us children that we did not see. Raises: OSError where the kernel cannot say
-    what there is.
-    """
-    known: set[int] = set()  # that had ended before we looked
-    while True:
-        carried = {pid: _carries(pid, mark.encode()) for pid in children(os.getpid())}
-        ended = {pid for pid, answer in carried.items() if answer == ENDED}
-        heirs = {pid for pid, answer in carried.items() if answer == YES}
-        for pid in heirs:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-        if not heirs and ENDING in carried.values():
-            time.sleep(ENDING_SECONDS)
-        elif not heirs and ended <= known:
-            return
-        known |= ended
-
-
-def _carries(pid: int, mark: bytes) -> str:
-    """Whether it does. Who is ending has an empty environment, or (Linux 6.x) one that is not there."""
-    environment = b""
-    try:
-        with suppress(ProcessLookupError):
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        if not environment:
-            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
-            return ENDED if state == b"Z" else ENDING
-    except (FileNotFoundError, ProcessLookupError):
-        return ENDED
-    except PermissionError:
-        return NO
-    return YES if mark in environment.split(b"\0") else NO

@@ -1,6 +1,7 @@
-"""Notices an event loop that does not come round, and who keeps it. Driven by the lease's thread, which goes on.
+"""Notices an event loop that does not come round, and who keeps it. From a thread of its own.
 
 A body that blocks the loop costs the other async jobs their time, not their leases; it is named, with the place.
+The thread may block where its words are written: nobody waits for it, the lease's thread least of all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BODIES: Final = str(Path(__file__).with_name("bodies.py"))  # what it calls is t
 
 
 class Watchdog:
-    """Made on the loop's own thread; `look` is called from another. `ref_of` names the job of a task."""
+    """Made on the loop's own thread. `ref_of` names the job of a task; it and `emit` are called from another."""
 
     def __init__(self, ref_of: Callable[[asyncio.Task[Any] | None], str], emit: Callable[[Event], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -32,6 +33,18 @@ class Watchdog:
         self._asked_at = self._answered_at = time.monotonic()
         self._cpu = 0.0  # of the process, when the loop was asked
         self._told: str | None = None  # who keeps the loop; None while nobody was named
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Begin to watch, until `stop`."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self.look()
 
     def look(self) -> None:
         """Every LOOK_SECONDS or so: ask the loop for a sign of life, or find out why there is none."""
@@ -42,10 +55,12 @@ class Watchdog:
             self._name()
 
     def _ask(self) -> None:
-        if not self._loop.is_closed():
-            self._cpu = time.process_time()
-            self._asked_at = time.monotonic()
+        self._cpu = time.process_time()
+        self._asked_at = time.monotonic()
+        try:
             self._loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:  # it is closed
+            self.stop()
 
     def _answer(self) -> None:
         self._answered_at = time.monotonic()

@@ -5,7 +5,7 @@ is left. It ends, and with it every job, when the worker does: at once when the 
 closes); by a timer of the kernel when the worker or everything is stopped past the worker's lease. One process
 is forked ahead of the next job, so that no job waits for a fork.
 
-Started as `python -m worker.zygote CONTROL LIFELINE`, the modules to load on standard input.
+Started as `python -m worker.zygote CONTROL LIFELINE LINE`, the modules to load on standard input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -36,20 +36,21 @@ from worker.spare import Spare
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
-SWEEP_SECONDS: Final = 0.002  # between two looks at orphans that were killed and have not ended yet
+SWEEP_SECONDS: Final = 0.002  # until the next look at orphans that were killed and live; doubled each time
+MOST_SWEEP_SECONDS: Final = 0.25  # SIGCHLD tells of most; some cannot be killed
 
 
 class Zygote:
     def __init__(
         self,
         control: socket.socket,
-        lifeline: int,
+        lines: Sequence[int],
         algorithms: Mapping[str, Algorithm[Any, Any]],
         scratch: Scratch,
         processes: int,
     ) -> None:
         self._control = control
-        self._lifeline = lifeline
+        self._lifeline, *_ = self._lines = lines
         self._algorithms = algorithms
         self._scratch = scratch
         self._pid = os.getpid()
@@ -59,6 +60,7 @@ class Zygote:
         self._deadline_at: float | None = None
         self._files = files.opened()  # by the user's modules
         self._wakeup, self._wakeup_in = os.pipe()
+        self._sweep_seconds = SWEEP_SECONDS
         self._spare: Spare | None = None
         self._short = False  # of what a fork takes: none is made ahead
         self._processes = processes  # that a job may have, where a group of its own counts them
@@ -94,7 +96,11 @@ class Zygote:
         """Milliseconds until there is something to do that nobody tells of."""
         if self._spare is None and not self._short:
             return 0
-        return SWEEP_SECONDS * 1000 if self._offspring.ending else None
+        if not self._offspring.killed:
+            self._sweep_seconds = SWEEP_SECONDS
+            return None
+        pause, self._sweep_seconds = self._sweep_seconds, min(2 * self._sweep_seconds, MOST_SWEEP_SECONDS)
+        return pause * 1000
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -116,20 +122,31 @@ class Zygote:
 
     def _take_orders(self) -> bool:
         data, descriptors, flags, _ = socket.recv_fds(self._control, 1 << 16, 1)  # one with each order
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         # truncated: we had no number free for it, and the kernel has closed it
         self._descriptors.extend([None] if flags & socket.MSG_CTRUNC else descriptors)
         for kind, body in self._unpacker.feed(data):
             key = body.decode()
             if kind == frames.SPAWN:
-                self._spawn(key, self._descriptors.popleft())
+                self._spawn(key)
             else:
                 self._offspring.order(kind, key)
         return bool(data)
 
-    def _spawn(self, key: str, descriptor: int | None) -> None:
-        if descriptor is None:
-            self._tell(frames.REFUSED, key=key, why=os.strerror(errno.EMFILE))
-            return
+    def _spawn(self, key: str) -> None:
+        descriptor = self._descriptors[0]
+        try:
+            if descriptor is None:
+                self._tell(frames.REFUSED, key=key, why=os.strerror(errno.EMFILE))
+            else:
+                self._take_in(key, descriptor)
+        finally:
+            self._descriptors.popleft()  # not sooner: a process that is forked for it leaves all of these behind
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _take_in(self, key: str, descriptor: int) -> None:
         self._deadline.set(self._deadline_at)  # before it begins: stopped in between, it must not be immortal
         try:
             pid = self._give(key, descriptor)
@@ -137,8 +154,6 @@ class Zygote:
             self._arm()
             self._tell(frames.REFUSED, key=key, why=str(error))
             return
-        finally:
-            os.close(descriptor)
         self._offspring.add(Body(key, pid, None if self._cgroups is None else self._cgroups.group(key)))
 
     def _give(self, key: str, descriptor: int) -> int:
@@ -173,7 +188,7 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         self._control.close()
         self._offspring.leave()
-        for descriptor in (self._lifeline, self._wakeup, self._wakeup_in, *self._descriptors):
+        for descriptor in (*self._lines, self._wakeup, self._wakeup_in, *self._descriptors):
             if descriptor is not None:
                 os.close(descriptor)
         files.reopen(self._files)
@@ -201,10 +216,12 @@ class Zygote:
 
 
 def main() -> None:
-    control, lifeline = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    control, lines = socket.socket(fileno=int(sys.argv[1])), [int(argument) for argument in sys.argv[2:]]
     start = wire.decode(sys.stdin.buffer.read())
     own = Scratch()
-    guardian.stand_by(own, (control.fileno(), lifeline))
+    guarded = guardian.stand_by(own, lines[1], (control.fileno(), lines[0]))
+    if guarded:
+        del lines[1]
     sys.path[:] = start["path"]
     shortage.set_open_files(start["open_files"])
     kernel.adopt_orphans()
@@ -218,8 +235,10 @@ def main() -> None:
     child.rehearse()  # what it makes for itself is made once
     gc.collect()
     gc.freeze()  # pages that hold nothing but loaded code stay shared with every child
-    Zygote(control, lifeline, algorithms, own, start["processes"]).serve()
-    own.remove()
+    Zygote(control, lines, algorithms, own, start["processes"]).serve()
+    if not guarded:
+        guardian.say_nothing_left(lines[1])
+        own.remove()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
 --       the attempt's number, '1' where its body came to an end of its own, as the next of its kind will,
---       its account as JSON ('' = none), CPU ms and MB that its processes used ('' = not measured)
+--       its account as JSON ('' = none), CPU ms and MB that its body used (each '' = not measured)
 --       outcome = 'completed' | 'failed' | 'cancelled' | 'retry' | 'release' | 'died'
 -- returns  {'ok' | 'again' | 'stale', …}: `again` = this very finish was done before (its reply was lost);
 --          `stale` = the job is no longer this attempt's, and nothing was changed

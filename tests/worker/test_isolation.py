@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,10 @@ def test_the_next_start_removes_what_nobody_holds_and_nothing_else(temporary: Pa
     (temporary / "slotwise-file").touch()
     dead.pass_on()  # nobody holds its lock any more
     own = Scratch()
-    own.sweep()
+    remover = own.sweep()
+    assert remover is not None
+    os.waitpid(remover, 0)
+    assert own.sweep() is None
     assert sorted(temporary.iterdir()) == sorted([alive.path, own.path, temporary / "slotwise-file"])
     assert alive.of("1").exists()
     for scratch in (alive, own):

@@ -53,7 +53,7 @@ def test_each_is_gone_after_the_steps_that_it_takes(fleet: Fleet, front: httpx2.
         assert front.post(f"/jobs/{job_id}/cancel").status_code == 202
         found = ended(front, job_id)
         assert (found["status"], found["result"]) == ("cancelled", None), algorithm
-        assert witness.alive == 0 or wait_until(lambda: witness.alive == 0, within=1), algorithm
+        wait_until(lambda: witness.alive == 0, within=1, what=f"nothing of {algorithm} is alive")
         assert steps(front, job_id) == expected, algorithm
     assert {"tidied", "child tidied"} <= set(witness.names), "who had time to tidy up did"
     assert worker.alive
@@ -74,6 +74,19 @@ def test_the_service_may_give_no_grace(fleet: Fleet, front: httpx2.Client, witne
     front.post(f"/jobs/{job_id}/cancel")
     assert ended(front, job_id)["status"] == "cancelled"
     assert steps(front, job_id) == ["SIGKILL", "gone"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drain", ["0", "0.1"])
+def test_a_body_that_its_worker_leaves_knows_it(
+    fleet: Fleet, front: httpx2.Client, witness: Witness, drain: str
+) -> None:
+    worker = fleet.worker(DRAIN_SECONDS=drain)
+    begun(front, witness, "ThreadSees", 1)
+    begun(front, witness, "LoopSees", 2)
+    worker.kill(signal.SIGTERM)
+    worker.wait()
+    assert {"thread True", "loop True"} <= set(witness.names)
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ import pytest
 
 from tests.facts import wait_until
 from tests.fleet import Fleet
-from worker.machine import MB, Machine, machine
+from worker.end import MB
+from worker.machine import Machine, machine
 
 AFFINITY = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -11,6 +11,7 @@ from arq.worker import Retry, RetryJob
 from slotwise import JobError
 from worker.outcome import BACKOFF_MOST_SECONDS, Circumstances, backoff_seconds, judge
 from worker.runner import NoProcess, ZygoteDied
+from worker.shortage import NoZygote
 
 PLAIN = Circumstances(
     attempt=1,
@@ -62,6 +63,7 @@ def again(defer_score: object) -> Retry:
         (ZygoteDied("x"), {}, "died", None),
         (ZygoteDied("x"), {"cancel_requested": True}, "cancelled", "cancelled"),
         (NoProcess("x"), {"attempt": 9}, "retry", None),
+        (NoZygote("x", 5), {"attempt": 9}, "retry", None),
         (NoProcess("x"), {"cancel_requested": True}, "cancelled", "cancelled"),
         (NoProcess("x"), {"handed_back": True}, "release", None),
     ],
@@ -70,6 +72,11 @@ def test_judge(failure: BaseException, given: dict[str, object], outcome: str, e
     verdict = judge(failure, replace(PLAIN, **given))  # type: ignore[arg-type]
     assert verdict.outcome == outcome
     assert (verdict.error and verdict.error.type) == error
+
+
+def test_a_job_without_a_process_waits_as_long_as_it_is_told_and_that_does_not_count() -> None:
+    verdict = judge(NoZygote("x", 5), PLAIN)
+    assert (verdict.retry_in_seconds, verdict.counted) == (5, False)
 
 
 def test_backoff_doubles_up_to_its_bound_and_is_jittered() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.facts import wait_until
-from tests.fleet import ROOT, Fleet, ended, submit
+from tests.fleet import ROOT, Fleet, ended, job, submit
 from tests.worker.test_fleet import zygote_below
 
 MODULE = """
@@ -49,6 +51,15 @@ async def SeesAsync() -> list[bool]:
 """
 
 
+WAITS = """
+@preload
+def wait():
+    import time
+    while Path("wait").exists():
+        time.sleep(0.01)
+"""
+
+
 def write(fleet: Fleet, source: str) -> None:
     (fleet.directory / "loads.py").write_text(source)
     fleet.settings["ALGORITHMS"] = "loads"
@@ -75,6 +86,25 @@ def test_a_model_is_loaded_once_and_shared_by_every_job_until_the_zygote_dies(fl
     loaded_in, new, _ = ended(front, submit(front, "Sees"))["result"]
     assert (loaded_in, new != zygote) == (new, True)
     assert hooks_run(fleet)[f"sync {new}"] == 1
+
+
+@pytest.mark.slow
+def test_the_time_of_a_job_does_not_run_while_modules_load(fleet: Fleet) -> None:
+    write(fleet, MODULE + WAITS)
+    front = fleet.front()
+    worker = fleet.worker()
+    zygote = zygote_below(worker.popen.pid)
+    (fleet.directory / "wait").touch()
+    os.kill(zygote, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{zygote}").exists(), what="the zygote is dead")
+    answer = front.post("/jobs", json={"algorithm": "Sees", "params": {}, "timeout": 0.5}).json()
+    wait_until(lambda: job(front, answer["job_id"])["status"] == "running", what="it has its slot")
+    wait_until(
+        lambda: [row["running_seconds"] > 1 for row in front.get("/jobs/concurrency").json()["jobs"]] == [True],
+        what="it waits for longer than it may run",
+    )
+    (fleet.directory / "wait").unlink()
+    assert ended(front, answer["job_id"])["status"] == "completed"
 
 
 def test_hooks_run_in_the_worker_for_what_runs_there(fleet: Fleet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import resource
 import signal
@@ -19,9 +20,11 @@ from slotwise.context import Silence
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.worker.test_fleet import zygote_below
-from worker import runner, shortage, tree
+from worker import link, runner, shortage, tree
+from worker.grace import Grace
 from worker.hearing import Hearing
-from worker.runner import NoProcess, Runner
+from worker.runner import AGAIN_SECONDS, NoProcess, Runner
+from worker.shortage import NoZygote
 from worker.tally import Tally
 
 Start = Callable[..., Runner]
@@ -171,6 +174,107 @@ async def test_a_zygote_that_cannot_be_started(
 
 def _no_room(*_: object, **__: object) -> None:
     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+FRAGILE = """
+import os, time
+from pathlib import Path
+from slotwise import algorithm, preload
+
+@preload
+def load():
+    while Path("{stuck}").exists():
+        time.sleep(0.01)
+    if Path("{broken}").exists():
+        raise RuntimeError("the model is away")
+
+@algorithm
+def Two() -> int:
+    return 2
+"""
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a file `broken` or `stuck` keeps the module `fragile` from being loaded."""
+    (tmp_path / "fragile.py").write_text(FRAGILE.format(stuck=tmp_path / "stuck", broken=tmp_path / "broken"))
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+async def test_what_does_not_load_again_is_tried_ever_more_seldom_and_costs_no_job_its_life(
+    start: Start, fragile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = start("fragile")
+    (fragile / "broken").touch()
+    with pytest.raises(NoZygote) as first:
+        await call(runner, "Two")
+    with pytest.raises(NoZygote) as second:
+        await call(runner, "Two")
+    assert 0 < second.value.pause_seconds < first.value.pause_seconds <= AGAIN_SECONDS
+    monkeypatch.setattr(runner, "_again_at", 0.0)
+    with pytest.raises(NoZygote) as third:
+        await call(runner, "Two")
+    assert AGAIN_SECONDS < third.value.pause_seconds <= 2 * AGAIN_SECONDS
+    (fragile / "broken").unlink()
+    monkeypatch.setattr(runner, "_again_at", 0.0)
+    assert await call(runner, "Two") == b"2"
+
+
+@pytest.mark.slow
+async def test_a_zygote_that_is_not_ready_in_time_is_ended_and_another_may_be(
+    start: Start, fragile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = start("fragile")
+    (fragile / "stuck").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(link, "READY_SECONDS", 0.3)
+        answers = await asyncio.gather(*(call(runner, "Two") for _ in range(2)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {NoZygote}
+    assert not runner._up
+    (fragile / "stuck").unlink()
+    monkeypatch.setattr(runner, "_again_at", 0.0)
+    assert await call(runner, "Two") == b"2"
+
+
+async def test_a_cancel_before_the_body_begins_is_heard(start: Start) -> None:
+    """The order to interrupt it comes right behind the one to begin."""
+    runner = start()
+    zygote = await zygote_of(runner)
+    for _ in range(5):
+        tally, grace = Tally(), Grace(cancel_seconds=5, kill_seconds=0)
+        os.kill(zygote, signal.SIGSTOP)
+        told = {
+            "algorithm": "Spin",
+            "args": [],
+            "params": {"seconds": 2},
+            "job_id": "x",
+            "attempt": 1,
+            "seconds": 60,
+        }
+        begun = asyncio.Event()
+        task = asyncio.create_task(runner.run(told, tally, Silence(), lambda grace=grace: grace, begun.set))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
+        os.kill(zygote, signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tally.cpu_seconds is not None
+        assert tally.cpu_seconds < 1, "the body ran"
+
+
+async def test_a_job_does_not_know_the_servers_secret_however_it_is_spelt(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting's name counts in any case."""
+    for name in ("REDIS_URL", "redis_url", "Redis_Url"):
+        monkeypatch.setenv(name, "redis://:secret@localhost")
+    monkeypatch.setenv("OF_THE_USER", "x")
+    names = set(json.loads(await call(start(), "Environment")))
+    assert "OF_THE_USER" in names
+    assert not [name for name in names if name.upper() == "REDIS_URL"]
 
 
 async def test_an_order_that_the_kernel_has_no_room_for_is_sent_again(

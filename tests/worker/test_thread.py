@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import threading
+import time
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.facts import wait_until
+from slotwise.errors import Cancelled
+from tests.facts import wait_for, wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.witness import Witness
+from worker import thread
+from worker.shortage import NoProcess
 
 
 @pytest.fixture
@@ -48,7 +54,11 @@ def test_results_and_failures_of_threads(fleet: Fleet, front: httpx2.Client, tmp
     fleet.worker()
     (tmp_path / "end").touch()
     assert ended(front, submit(front, "Thread", name=str(tmp_path / "end"), stubborn=True))["result"] == "done"
+    spun = ended(front, submit(front, "ThreadSpins", seconds=0.2))
+    assert 0.15 < spun["usage"]["cpu_seconds"] < 2, "its own CPU time"
+    assert spun["usage"]["peak_memory_mb"] is None
     failed = ended(front, submit(front, "ThreadRaises", message="boom"))
+    assert failed["usage"]["cpu_seconds"] < 0.2, "of those that fail too"
     assert (failed["error"]["type"], failed["error"]["message"]) == ("exception", "ValueError: boom")
     late = front.post("/jobs", json={"algorithm": "Thread", "params": {"name": "late"}, "timeout": 0.2}).json()
     assert ended(front, late["job_id"])["error"]["type"] == "timeout"
@@ -68,3 +78,34 @@ def test_a_worker_that_is_told_to_stop_ends_beside_a_thread_that_does_not(
     assert witness.peak == 1
     (fleet.directory / "never").touch()
     wait_until(lambda: fleet.running() == 0, what="it has ended")
+
+
+async def test_a_thread_that_cannot_be_had_is_no_failure_of_the_job() -> None:
+    before = threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(NoProcess):
+            await thread.run(lambda: None)
+    finally:
+        threading.stack_size(before)
+    assert await thread.run(lambda: 3) == 3
+
+
+async def test_a_thread_is_asked_once() -> None:
+    swallowed, go_on = threading.Event(), threading.Event()
+
+    def body() -> str:
+        try:
+            while True:
+                time.sleep(0.001)
+        except Cancelled:
+            swallowed.set()
+        while not go_on.is_set():
+            time.sleep(0.001)
+        return "done"
+
+    asked = thread.Body(body)
+    asked.ask()
+    await wait_for(swallowed.is_set, what="it is asked")
+    asked.ask()
+    go_on.set()
+    assert await asyncio.wait_for(asked.ended, 10) == "done"

@@ -16,13 +16,15 @@ local function keep_pace(whose, times)
   redis.call('HSET', PACE, 'n' .. whose, n, 'mean' .. whose, mean, 'square' .. whose, square)
 end
 
-local function keep_usage(name, used)  -- {{cpu ms, MB}, …}
+local function keep_usage(name, used)  -- {{cpu ms, MB or nil}, …}
   local p = redis.call('HMGET', PACE, 'cpu_n:' .. name, 'cpu:' .. name, 'peak:' .. name)
-  local n, cpu, peak = tonumber(p[1] or 0), tonumber(p[2] or 0), tonumber(p[3] or 0)
+  local n, cpu, peak = tonumber(p[1] or 0), tonumber(p[2] or 0), tonumber(p[3] or nil)
   for _, one in ipairs(used) do
     n = n + 1
     cpu = cpu + math.max(1 / n, LEAST_WEIGHT) * (one[1] - cpu)
-    peak = math.max(one[2], peak + LEAST_WEIGHT * (one[2] - peak))
+    if one[2] then
+      peak = math.max(one[2], (peak or 0) + LEAST_WEIGHT * (one[2] - (peak or 0)))
+    end
   end
-  redis.call('HSET', PACE, 'cpu_n:' .. name, n, 'cpu:' .. name, cpu, 'peak:' .. name, peak)
+  redis.call('HSET', PACE, 'cpu_n:' .. name, n, 'cpu:' .. name, cpu, unpack(peak and {'peak:' .. name, peak} or {}))
 end

@@ -1,0 +1,60 @@
+"""What bodies in the worker's process tell the log is heard, and the log itself is as it was."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+LISTEN = """
+import logging, sys
+from slotwise import context
+from worker import eavesdrop
+
+class Voice(context.Silence):
+    heard = []
+    def log(self, output):
+        self.heard.append(output.decode())
+
+eavesdrop.listen()
+eavesdrop.listen()
+job = context.Context("x", voice=Voice())
+"""
+
+
+def said(source: str) -> tuple[str, str]:
+    """By a process of its own: what it wrote to standard output, and to standard error."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LISTEN + textwrap.dedent(source)], capture_output=True, text=True, check=True
+    )
+    return ran.stdout, ran.stderr
+
+
+def test_the_log_can_still_be_configured() -> None:
+    source = """
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="USER %(message)s")
+        logging.getLogger("mine").debug("hello")
+        here = context.begin(lambda: job)
+        logging.getLogger("mine").info("in the job")
+        logging.getLogger("arq.worker").info("of the worker")
+        context.end(here)
+        print(Voice.heard)
+    """
+    out, error = said(source)
+    lines = ["USER hello", "USER in the job", "USER of the worker", "['INFO mine: in the job\\n']"]
+    assert (out.splitlines(), error) == (lines, "")
+
+
+def test_a_log_that_nobody_configured_still_warns_on_standard_error() -> None:
+    source = """
+        context.begin(lambda: job)
+        logging.getLogger("mine").info("heard only")
+        logging.getLogger("mine").warning("told")
+        quiet = logging.getLogger("quiet")
+        quiet.propagate = False
+        quiet.info("heard, too")
+        print(Voice.heard)
+    """
+    out, error = said(source)
+    assert error == "told\n"
+    assert out == "['INFO mine: heard only\\n', 'WARNING mine: told\\n', 'INFO quiet: heard, too\\n']\n"
