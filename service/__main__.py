@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from contextlib import suppress
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,9 +17,11 @@ from slotwise.settings import Settings, load_or_exit
 
 log = logging.getLogger("service")
 
+UNREAD_MS: Final = 60_000  # for which a client may leave unread what it was sent
+
 
 class Server(uvicorn.Server):
-    """Uvicorn, which says where it serves, and lets those who wait for a job have their answer when it stops."""
+    """Uvicorn, which says where it serves, and lets nobody who waits for a job hold it up when it stops."""
 
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
@@ -31,7 +34,7 @@ class Server(uvicorn.Server):
             log.info("running on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.front.waiting.stop()
+        self._app.state.front.stop()
         await super().shutdown(sockets)
 
 
@@ -68,6 +71,9 @@ def listen(settings: Settings) -> socket.socket:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
         # asyncio leaves this out for sockets made here; without it an answer waits 40 ms for the client's ACK
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if user_timeout := getattr(socket, "TCP_USER_TIMEOUT", None):
+            # Linux: else one that stops reading keeps what was sent to it, and its connection, for ever
+            listening.setsockopt(socket.IPPROTO_TCP, user_timeout, UNREAD_MS)
         return listening
     except OSError as error:
         raise SlotwiseError(

@@ -16,15 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import advice, catalogue, explain, health, jobs, logs, metrics, proof, query, slots, workers
+from service import advice, catalogue, events, explain, health, jobs, logs, metrics, proof, query, slots, workers
 from service.front import Front
+from service.listening import Listening
 from service.paths import RawPath
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
-from slotwise.ended import end_task
 from slotwise.errors import SlotwiseError
 from slotwise.lease import Observer
+from slotwise.news import end_task
 from slotwise.settings import Settings
 from slotwise.steering import Steering
 from slotwise.store import Store
@@ -75,7 +76,9 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     configuring = asyncio.create_task(_configure(store, settings), name="configure")
     try:
         async with store.ended() as ended:
-            yield Front(settings, store, catalogue.Catalogue(store), Waiting(store, ended), steering)
+            yield Front(
+                settings, store, catalogue.Catalogue(store), Waiting(store, ended), Listening(store), steering
+            )
     finally:
         await end_task(configuring)
         await asyncio.to_thread(observer.stop)
@@ -110,6 +113,7 @@ def _routes() -> list[Route]:
         _route("PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
+        _route("GET", "/jobs/{job_id:job_id}/events", events.events),
         _route("GET", "/jobs/{job_id:job_id}/explain", explain.explain),
         _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),

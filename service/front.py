@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.catalogue import Catalogue
+from service.listening import Listening
 from service.waiting import Waiting
 from slotwise.settings import Settings
 from slotwise.steering import Steering
@@ -17,4 +18,10 @@ class Front:
     store: Store
     catalogue: Catalogue
     waiting: Waiting
+    listening: Listening
     steering: Steering
+
+    def stop(self) -> None:
+        """Let those who wait have their answer, and those who listen go: the service stops."""
+        self.waiting.stop()
+        self.listening.stop()

@@ -28,6 +28,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "invalid-request": (422, "The request is not valid"),
     "not-found": (404, "There is nothing at this path"),
     "method-not-allowed": (405, "This path does not take this method"),
+    "not-acceptable": (406, "This is not to be had in a form that the request accepts"),
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
     "worker-not-found": (404, "There is no such worker"),
@@ -38,6 +39,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body's type is not supported"),
     "queue-full": (429, "The queue is full"),
+    "too-many-listeners": (503, "This front end has as many listeners as it takes"),
     "store-unavailable": (503, "The store is unavailable"),
     "internal": (500, "Something went wrong on our side"),
 }

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from service.problems import invalid
-from slotwise.ended import Ended
 from slotwise.job import TERMINAL, Job
+from slotwise.news import News
 from slotwise.store import Store
 
 MAX_SECONDS: Final = 60
@@ -43,7 +43,7 @@ Tasks = Sequence[asyncio.Future[Any]]
 class Waiting:
     """Everybody in this process who waits for the end of a job."""
 
-    def __init__(self, store: Store, ended: Ended) -> None:
+    def __init__(self, store: Store, ended: News) -> None:
         self._store = store
         self._ended = ended
         self._stopping = asyncio.Event()

@@ -18,6 +18,8 @@ Code = Literal[
     "invalid-json",
     "invalid-request",
     "not-found",
+    "not-acceptable",
+    "too-many-listeners",
     "method-not-allowed",
     "job-not-found",
     "algorithm-not-found",

@@ -124,6 +124,10 @@ class Job:
     cancel_requested: bool = False
     worker: str | None = None
     history: tuple[Attempt, ...] = ()  # the attempts that did not end the job
+    forgotten: int = 0  # such attempts after those, for which the record has no room
+    ready_ms: int | None = None  # when the latest of all these left it waiting
+    reopened_ms: int | None = None  # when somebody retried it: all else is of its life since
+    ended_waiting: bool = False  # it ended while it waited: `started_ms` is of an attempt before
     account: Account = NO_ACCOUNT  # of the attempt that did
     progress: tuple[float, str] | None = None  # of the latest attempt: percent, message
     incarnation: str | None = None  # of the worker that runs it, while it runs

@@ -55,6 +55,10 @@ def as_retried(job: Job, due_ms: int) -> Job:
         cancel_requested=False,
         worker=None,
         history=(),
+        forgotten=0,
+        ready_ms=None,
+        reopened_ms=due_ms,
+        ended_waiting=False,
         account=NO_ACCOUNT,
         progress=None,
     )

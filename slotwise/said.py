@@ -46,7 +46,7 @@ async def said(store: Store, job_id: str, after: str = FIRST) -> list[Said]:
     """What is kept of a job's words behind `after`, in order. Raises: SlotwiseError `store-unavailable`."""
     with reachable():
         rows = await store.redis.xrange(SAID + job_id, f"({after}", "+")
-    return _all(rows)
+    return all_of(rows)
 
 
 async def output(store: Store, job_id: str) -> tuple[int, bytes] | None:
@@ -62,13 +62,14 @@ async def output(store: Store, job_id: str) -> tuple[int, bytes] | None:
             known, written, rows = await tr.execute()
     if not known:
         return None
-    pieces = [piece for piece in _all(rows) if isinstance(piece, Output)]
+    pieces = [piece for piece in all_of(rows) if isinstance(piece, Output)]
     if pieces:
         return pieces[0].at, b"".join(piece.data for piece in pieces)
     return int(written or 0), b""
 
 
-def _all(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Said]:
+def all_of(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Said]:
+    """The entries of a job's stream, less what is none of ours."""
     found = (_one(stream_id.decode(), fields) for stream_id, fields in rows)
     return [one for one in found if one is not None]
 

@@ -22,11 +22,11 @@ from slotwise import scripts, wire
 from slotwise.away import reachable
 from slotwise.claims import Claims
 from slotwise.counts import Counts
-from slotwise.ended import Ended
 from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
+from slotwise.news import News
 from slotwise.rate import Rate
 from slotwise.record import as_heartbeat, as_queued, read_job, submit_args
 from slotwise.retry import as_retried, retry_args
@@ -133,7 +133,7 @@ class Store:
                 tr.zscore(ABORT, job_id)
                 parts = await tr.execute(raise_on_error=False)
         # a key of another type, whoever put it there, is no part of the job
-        record, payload, envelope, score, expires_ms, abort = map(_or_nothing, parts, NOTHING)
+        record, payload, envelope, score, expires_ms, abort = map(or_nothing, parts, NOTHING)
         return read_job(job_id, record, payload, envelope, score, expires_ms, abort), envelope
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
@@ -226,9 +226,13 @@ class Store:
         with reachable():
             return Counts(await self.redis.execute_command("HGETALL", self.keys.counts))
 
-    def ended(self) -> Ended:
+    def ended(self) -> News:
         """A subscription to the ends of jobs, shared by everybody in this process who waits for one."""
-        return Ended(self.redis, self.keys.ended)
+        return News(self.redis, [self.keys.ended])
+
+    def news(self) -> News:
+        """A subscription to all that happens to jobs: their starts, words and ends."""
+        return News(self.redis, [self.keys.ended, self.keys.told], self.keys.log)
 
     def _job_keys(self, *names: str) -> list[str]:
         return [*names, *PER_JOB]
@@ -238,7 +242,7 @@ class Store:
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
 
 
-def _or_nothing(part: Any, nothing: Any) -> Any:
+def or_nothing(part: Any, nothing: Any) -> Any:
     """A reply; `nothing` where the key is of a type that is not ours. Raises: every other error that it is."""
     if isinstance(part, ResponseError) and str(part).startswith("WRONGTYPE"):
         return nothing

@@ -12,6 +12,7 @@ from slotwise.attempt import Claim, Claimed, Finish, Grant
 from slotwise.job import Submission
 from slotwise.lease import LeaseStore
 from slotwise.store import Store
+from tests.facts import wait_for
 
 KEEP_MS = 60_000
 
@@ -72,3 +73,13 @@ async def now_ms(store: Store) -> int:
     """The server's clock."""
     seconds, microseconds = await store.redis.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+async def news_are_read(store: Store) -> None:
+    """Until somebody has subscribed to all that happens to jobs, and reads the log."""
+
+    async def read() -> bool:
+        [(_, listeners)] = await store.redis.pubsub_numsub(store.keys.told)
+        return bool(listeners) and any(each["cmd"] == "xread" for each in await store.redis.client_list())
+
+    await wait_for(read, what="a reader of news")

@@ -100,10 +100,10 @@ async def test_a_retried_job_has_its_request_and_none_of_its_past(store: Store, 
     assert job.due_ms is not None
     assert fresh.due_ms is not None
     assert job.due_ms >= fresh.due_ms
-    assert {**vars(job), "due_ms": None} == {**vars(fresh), "due_ms": None}
+    assert {**vars(job), "due_ms": None} == {**vars(fresh), "due_ms": None, "reopened_ms": job.due_ms}
 
     after = await store.redis.hgetall(RECORD + job_id)
-    assert set(after) - set(record) == {b"attempt", b"retried"}
+    assert set(after) - set(record) == {b"attempt", b"retried", b"reopened"}
     assert set(record) - set(after) == {b"expires"}
     score = await store.redis.zscore(store.keys.queue, job_id)
     assert score == float(after[b"score"])

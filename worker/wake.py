@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from slotwise.away import is_away
-from slotwise.ended import end_task
+from slotwise.news import end_task
 
 CHANNEL: Final = "__redis__:invalidate"
 RECONNECT_SECONDS: Final = 0.5

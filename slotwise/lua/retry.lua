@@ -42,9 +42,9 @@ redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id, SAID .. id)
 local score = exact - head_start
 redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
   'head_start', 'ready', 'history', 'account', 'said', 'written', 'progress',
-  'progress_of', 'incarnation')
+  'progress_of', 'incarnation', 'forgotten', 'ended_waiting')
 redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0, 'due', exact, 'score', score,
-  'retried', token)
+  'retried', token, 'reopened', now)
 redis.call('PERSIST', record)
 redis.call('SET', PAYLOAD .. id, payload)
 redis.call('ZADD', QUEUE, score, id)

@@ -29,7 +29,7 @@ QUEUED: dict[str, Any] = NOT_YET | {
     "reason": "queued",
     "cancel_requested": False,
     "labels": {},
-    "urls": {"self": "/jobs/ab12", "result": None, "events": None, "cancel": "/jobs/ab12/cancel"},
+    "urls": {"self": "/jobs/ab12", "result": None, "events": "/jobs/ab12/events", "cancel": "/jobs/ab12/cancel"},
 }
 
 RUN = {"started_ms": CREATED + 1_500, "attempt": 1, "worker": "w1"}

@@ -27,7 +27,7 @@ def LeavesOutlaw(path: str) -> None:
         os.setsid()
         if os.fork() == 0:
             Path(path).write_text(f"{os.getpid()}\n")
-            os.execve("/bin/sleep", ["sleep", "600"], {})
+            os.execve("/bin/sleep", ["sleep", "600"], {"NOTHING": "ours"})
         os._exit(0)
     time.sleep(600)
 

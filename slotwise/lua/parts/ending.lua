@@ -16,7 +16,7 @@ local function end_waiting(id, now, state, failure, keep, ...)
     end
   end
   redis.call('DEL', PAYLOAD .. id, RETRY .. id)
-  redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, ...)
+  redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, 'ended_waiting', 1, ...)
   redis.call('PEXPIRE', RECORD .. id, keep)
   redis.call('PEXPIRE', SAID .. id, keep)
   if payload and string.find(payload, '^{".*}$') then
