@@ -7,6 +7,7 @@ import resource
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from worker import frames, kernel, tree
@@ -23,6 +24,7 @@ class Body:
 
     key: str
     pid: int
+    files: Path  # its temporary ones
     group: Group | None
     end: End | None = None
     spared: set[int] = field(default_factory=set)  # of its tree, which were told to end and have time to

@@ -33,25 +33,17 @@ class Scratch:
         made = Path(tempfile.mkdtemp(prefix=UNLOCKED))
         self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._made = 0
         self.path = made.rename(made.with_name(PREFIX + made.name[len(UNLOCKED) :]))
 
     def pass_on(self) -> None:
         """Leave the lock to the process that has forked us."""
         os.close(self._lock)
 
-    def of(self, key: str) -> Path:
-        """The directory of one job; it makes it."""
-        return self.path / key
-
-    def clear(self, key: str) -> int | None:
-        """Remove a job's directory; the id of the process that does so, where there is more than a directory."""
-        try:
-            self.of(key).rmdir()
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return _remover(self.of(key))
-        return None
+    def new(self) -> Path:
+        """The directory of one job, whose process makes it."""
+        self._made += 1
+        return self.path / str(self._made)
 
     def sweep(self) -> int | None:
         """Remove what dead workers left; the id of the process that does so, where there is something."""
@@ -61,6 +53,20 @@ class Scratch:
     def remove(self) -> None:
         """Remove everything (blocking)."""
         subprocess.run(_removal(self.path), env=PLAIN, check=False)
+
+
+def clear(path: Path) -> int | None:
+    """Remove a job's directory; the id of the process that does so, where there is more than a directory.
+
+    Raises: OSError.
+    """
+    try:
+        path.rmdir()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return _remover(path)
+    return None
 
 
 def use(path: Path) -> None:

@@ -48,7 +48,6 @@ def raised(descriptors: Sequence[int]) -> Voice:
     output, shared = descriptors
     for standard in (1, 2):
         os.dup2(output, standard)
-    _log_at_all()
     page = Page(shared)
     os.close(shared)
     return ProcessVoice(output, page)
@@ -68,8 +67,8 @@ def flush() -> None:
             stream.flush()
 
 
-def _log_at_all() -> None:
-    """A log that nobody configured tells INFO and above."""
+def log_at_all() -> None:
+    """Where the user's modules have configured no log: INFO and above, to standard error."""
     if not logging.root.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter(LINE))

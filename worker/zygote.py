@@ -2,8 +2,7 @@
 
 It is its jobs' parent, and the heir of their orphans: it says ENDED only when nothing of a job's process tree
 is left. It ends, and with it every job, when the worker does: at once when the worker dies (the lifeline
-closes); by a timer of the kernel when the worker or everything is stopped past the worker's lease. One process
-is forked ahead of the next job, so that no job waits for a fork.
+closes); by a timer of the kernel when the worker or everything is stopped past the worker's lease.
 
 Started as `python -m worker.zygote CONTROL LIFELINE LINE`, the modules to load on standard input.
 """
@@ -12,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import math
 import os
 import select
 import signal
@@ -23,16 +23,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from slotwise import wire
 from slotwise.algorithm import Algorithm
 from slotwise.errors import SlotwiseError, exit_with
-from worker import child, files, frames, guardian, kernel, preloading, registry, scratch, shortage, spare, voice
+from worker import child, files, frames, guardian, kernel, preloading, registry, scratch, shortage, voice
 from worker.cgroup import Cgroups, NotDelegated
 from worker.offspring import Body, Offspring
 from worker.scratch import Scratch
-from worker.spare import Spare
+from worker.spare import Stock
 
 MARK: Final = "SLOTWISE_ZYGOTE"  # in the environment of everything below it: how its heirs are known
 DEADLINE: Final = struct.Struct(">d")  # on the lifeline: when to be dead, on kernel.clock()
@@ -52,7 +53,6 @@ class Zygote:
         self._control = control
         self._lifeline, *_ = self._lines = lines
         self._algorithms = algorithms
-        self._scratch = scratch
         self._pid = os.getpid()
         self._unpacker = frames.Unpacker()
         self._descriptors: deque[int | None] = deque()
@@ -61,8 +61,7 @@ class Zygote:
         self._files = files.opened()  # by the user's modules
         self._wakeup, self._wakeup_in = os.pipe()
         self._sweep_seconds = SWEEP_SECONDS
-        self._spare: Spare | None = None
-        self._short = False  # of what a fork takes: none is made ahead
+        self._stock = Stock(scratch, self._leave_behind, self._run)
         self._processes = processes  # that a job may have, where a group of its own counts them
         self._cgroups: Cgroups | None = None
         self._no_groups = ""
@@ -81,8 +80,8 @@ class Zygote:
             poll.register(descriptor, select.POLLIN)
         while True:
             readable = {descriptor for descriptor, _ in poll.poll(self._pause())}
-            if not readable:
-                self._fork_ahead()
+            if not readable and (spare := self._stock.fill()) is not None:
+                self._offspring.add_helper(spare.pid)
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
             if self._lifeline in readable and not self._take_deadline():
@@ -94,13 +93,13 @@ class Zygote:
 
     def _pause(self) -> float | None:
         """Milliseconds until there is something to do that nobody tells of."""
-        if self._spare is None and not self._short:
-            return 0
-        if not self._offspring.killed:
+        pauses = [self._stock.pause()]
+        if self._offspring.killed:
+            pauses.append(self._sweep_seconds)
+            self._sweep_seconds = min(2 * self._sweep_seconds, MOST_SWEEP_SECONDS)
+        else:
             self._sweep_seconds = SWEEP_SECONDS
-            return None
-        pause, self._sweep_seconds = self._sweep_seconds, min(2 * self._sweep_seconds, MOST_SWEEP_SECONDS)
-        return pause * 1000
+        return min((math.ceil(pause * 1000) for pause in pauses if pause is not None), default=None)
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -149,36 +148,15 @@ class Zygote:
     def _take_in(self, key: str, descriptor: int) -> None:
         self._deadline.set(self._deadline_at)  # before it begins: stopped in between, it must not be immortal
         try:
-            pid = self._give(key, descriptor)
+            made = self._stock.take(key, descriptor)
         except OSError as error:
             self._arm()
             self._tell(frames.REFUSED, key=key, why=str(error))
             return
-        self._offspring.add(Body(key, pid, None if self._cgroups is None else self._cgroups.group(key)))
-
-    def _give(self, key: str, descriptor: int) -> int:
-        """The process that takes the job. Raises: OSError."""
-        ready, self._spare = self._spare, None
-        self._short = False
-        if ready is None or not ready.give(key, descriptor):
-            ready = self._fork()
-            ready.give(key, descriptor)
-        return ready.pid
-
-    def _fork_ahead(self) -> None:
-        if self._spare is None:
-            try:
-                self._spare = self._fork()
-            except OSError:
-                self._short = True
-
-    def _fork(self) -> Spare:
-        made = spare.fork(self._leave_behind, self._run)
-        self._offspring.add_helper(made.pid)
-        return made
+        group = None if self._cgroups is None else self._cgroups.group(key)
+        self._offspring.add(Body(key, made.pid, made.files, group))
 
     def _run(self, key: str, channel: socket.socket) -> NoReturn:
-        scratch.use(self._scratch.of(key))
         enter = None if self._cgroups is None else partial(self._cgroups.group(key).enter, self._processes)
         child.run(channel, self._algorithms, enter)
 
@@ -188,6 +166,7 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         self._control.close()
         self._offspring.leave()
+        self._stock.leave()
         for descriptor in (*self._lines, self._wakeup, self._wakeup_in, *self._descriptors):
             if descriptor is not None:
                 os.close(descriptor)
@@ -198,17 +177,18 @@ class Zygote:
     def _bury(self) -> None:
         """Say ENDED for jobs of which nothing is left."""
         gone = self._offspring.gone()
-        if self._spare is not None and not self._offspring.helps(self._spare.pid):
-            self._spare, self._short = None, True  # whatever killed it may kill the next
+        self._stock.check(self._offspring.helps)
         for body, end in gone:
-            self._clean(body.key)
             self._tell(frames.ENDED, key=body.key, **asdict(end))
         if gone:
             self._arm()
+            self._stock.hurry()
+        for body, _ in gone:  # after it is told: nobody waits for this
+            self._clean(body.files)
 
-    def _clean(self, key: str) -> None:
+    def _clean(self, files: Path) -> None:
         with suppress(OSError):  # no process to be had: the guardian removes it at the end
-            if (cleaner := self._scratch.clear(key)) is not None:
+            if (cleaner := scratch.clear(files)) is not None:
                 self._offspring.add_helper(cleaner)
 
     def _tell(self, kind: bytes, **what: Any) -> None:
@@ -231,6 +211,7 @@ def main() -> None:
         preloading.in_zygote(start["modules"])
     except SlotwiseError as error:
         exit_with(error)
+    voice.log_at_all()
     voice.flush()  # else what loading printed would be every job's first words
     child.rehearse()  # what it makes for itself is made once
     gc.collect()

@@ -40,8 +40,8 @@ def front(fleet: Fleet) -> httpx2.Client:
 
 
 def of_jobs(fleet: Fleet) -> list[Path]:
-    """The directories of jobs' temporary files that are there."""
-    return list((fleet.directory / "tmp").glob("*/*"))
+    """The temporary files of jobs that are there."""
+    return list((fleet.directory / "tmp").glob("*/*/*"))
 
 
 def test_the_next_job_finds_what_the_first_found(fleet: Fleet, front: httpx2.Client) -> None:
@@ -78,7 +78,7 @@ def test_temporary_files_of_a_killed_worker_are_removed(
     worker = fleet.worker()
     job_id = submit(front, "Leak", stay=True)
     wait_until(lambda: witness.alive == 1, what="it has left its files")
-    [left] = [path.parent for path in of_jobs(fleet)]
+    [left] = {path.parent.parent for path in of_jobs(fleet)}
     fleet.worker()
     front.post(f"/jobs/{job_id}/cancel")
     worker.kill(signal.SIGKILL)
@@ -94,9 +94,10 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def test_the_next_start_removes_what_nobody_holds_and_nothing_else(temporary: Path) -> None:
     alive, dead = Scratch(), Scratch()
-    (dead.of("1") / "deep").mkdir(parents=True)
-    (dead.of("1") / "deep").chmod(0)
-    alive.of("1").mkdir()
+    kept, left = alive.new(), dead.new()
+    (left / "deep").mkdir(parents=True)
+    (left / "deep").chmod(0)
+    kept.mkdir()
     (temporary / "slotwise-file").touch()
     dead.pass_on()  # nobody holds its lock any more
     own = Scratch()
@@ -105,14 +106,14 @@ def test_the_next_start_removes_what_nobody_holds_and_nothing_else(temporary: Pa
     os.waitpid(remover, 0)
     assert own.sweep() is None
     assert sorted(temporary.iterdir()) == sorted([alive.path, own.path, temporary / "slotwise-file"])
-    assert alive.of("1").exists()
+    assert kept.exists()
     for scratch in (alive, own):
         scratch.pass_on()
 
 
 def test_a_directory_too_deep_for_a_walk_is_removed(temporary: Path) -> None:
     scratch = Scratch()
-    deep = scratch.of("1")
+    deep = scratch.new()
     for _ in range(300):
         deep /= "d"
     deep.mkdir(parents=True)
