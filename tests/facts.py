@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -38,3 +39,9 @@ async def _value(predicate: Callable[[], T | Awaitable[T]]) -> T:
 
 def _missed(predicate: Callable[[], object], within: float, what: str, last: object) -> str:
     return f"not within {within:g} s: {what or predicate!r} (last seen: {last!r})"
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs: a zombie that nobody has reaped yet does not."""
+    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return said.stdout.strip()[:1] not in ("", "Z")

@@ -48,6 +48,7 @@ async def SayAsync(job: Context, name: str, hold: float = 0.0) -> None:
     log.info("logged %s", name)
     log.warning("warned %s", name)
     job.log(f"said {name}")
+    print("printed", name)
     await asyncio.to_thread(slotwise.progress, 25, name)
     await asyncio.sleep(hold)
     job.progress(50.5)
@@ -96,6 +97,15 @@ held[::4096] = b"x" * len(held[::4096])
 while time.process_time() < {cpu_seconds}: pass
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@algorithm
+def LeaveBehind(cpu_seconds: float) -> None:
+    """Ends while a process of its own works on, which has used that much."""
+    code = f"import time\nwhile time.process_time() < {cpu_seconds}: pass\nprint(flush=True)\ntime.sleep(600)"
+    left = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    assert left.stdout is not None
+    left.stdout.readline()
 
 
 @algorithm

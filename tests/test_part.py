@@ -12,7 +12,7 @@ import pytest
 
 from slotwise.errors import SlotwiseError
 from slotwise.part import Child, Part, Running, how_ended
-from tests.facts import wait_until
+from tests.facts import alive, wait_until
 
 
 def ended(part: Part, now: float) -> str:
@@ -116,9 +116,3 @@ def test_it_does_not_outlive_a_killed_parent() -> None:
         assert alive(pid)
         parent.kill()
     wait_until(lambda: not alive(pid), what="the end of the child")
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs: a zombie that nobody has reaped yet does not."""
-    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return said.stdout.strip()[:1] not in ("", "Z")

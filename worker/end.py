@@ -1,6 +1,6 @@
 """The end of a job's process, as its parent saw it, and what an end is called under the job's limits.
 
-Pure rules. The usage is the kernel's (wait4): of the process and of the descendants that it waited for.
+Pure rules. The usage is the kernel's (wait4).
 """
 
 from __future__ import annotations

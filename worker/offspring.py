@@ -35,6 +35,7 @@ class Offspring:
     def __init__(self) -> None:
         self._brood = Brood()
         self._bodies: dict[int, Body] = {}
+        self._orphans_ends: dict[int, End] = {}  # reaped, and nobody's yet
         self._helpers: set[int] = set()  # that run no job: one waits for its own, others clean up
         _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
 
@@ -75,12 +76,14 @@ class Offspring:
     def gone(self) -> list[tuple[Body, End]]:
         """Reap what has ended, kill orphans: the jobs of which nothing is left since the last call."""
         self._reap()
-        ending = [(body, body.end) for body in self._bodies.values() if body.end is not None]
+        ending = [body for body in self._bodies.values() if body.end is not None]
         if not ending:
+            self._orphans_ends.clear()
             return []
         self._sweep()
-        self._attribute([body for body, _ in ending])
-        gone = [(body, end) for body, end in ending if not body.left]
+        self._charge(ending)
+        self._attribute(ending)
+        gone = [(body, body.end) for body in ending if body.end is not None and not body.left]
         for body, _ in gone:
             del self._bodies[body.pid]
         return [(body, _last_look(body, end)) for body, end in gone]
@@ -101,9 +104,13 @@ class Offspring:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
                 if pid == 0:
                     break
-                self._helpers.discard(pid)
-                if (body := self._bodies.get(pid)) is not None:
-                    body.end = self._end_of(status, usage, alone.get(pid))
+                end = self._end_of(status, usage, alone.get(pid))
+                if (body := self._bodies.get(pid)) is None:
+                    if pid not in self._helpers:
+                        self._orphans_ends[pid] = end
+                    self._helpers.discard(pid)
+                else:
+                    body.end = end
                     if body.group is not None and not body.spared:
                         body.group.kill()  # what it leaves behind, however fast that forks
 
@@ -129,6 +136,15 @@ class Offspring:
                     tree.strike(pid)
             struck |= orphans
             self._reap()
+
+    def _charge(self, ending: list[Body]) -> None:
+        """Add what orphans used to the job that they were of, as far as that is known: it may be the only one."""
+        for pid, orphan in self._orphans_ends.items():
+            owners = [body for body in ending if pid in body.left | body.spared] or ending
+            if len(owners) == 1 and (end := owners[0].end) is not None:
+                used, peak = end.cpu_seconds + orphan.cpu_seconds, max(end.peak_mb, orphan.peak_mb)
+                owners[0].end = replace(end, cpu_seconds=used, peak_mb=peak)
+        self._orphans_ends.clear()
 
     def _attribute(self, ending: list[Body]) -> None:
         """Tell whose orphans those may be that are left: they hold up the end of their own job, and of no other.

@@ -199,7 +199,7 @@ def main() -> None:
     control, lines = socket.socket(fileno=int(sys.argv[1])), [int(argument) for argument in sys.argv[2:]]
     start = wire.decode(sys.stdin.buffer.read())
     own = Scratch()
-    guarded = guardian.stand_by(own, lines[1], (control.fileno(), lines[0]))
+    guarded = guardian.stand_by(own, lines[1], lines[0], control.fileno())
     if guarded:
         del lines[1]
     sys.path[:] = start["path"]

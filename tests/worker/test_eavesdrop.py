@@ -47,14 +47,38 @@ def test_the_log_can_still_be_configured() -> None:
 
 def test_a_log_that_nobody_configured_still_warns_on_standard_error() -> None:
     source = """
-        context.begin(lambda: job)
+        here = context.begin(lambda: job)
         logging.getLogger("mine").info("heard only")
         logging.getLogger("mine").warning("told")
         quiet = logging.getLogger("quiet")
         quiet.propagate = False
         quiet.info("heard, too")
+        context.end(here)
         print(Voice.heard)
     """
     out, error = said(source)
     assert error == "told\n"
     assert out == "['INFO mine: heard only\\n', 'WARNING mine: told\\n', 'INFO quiet: heard, too\\n']\n"
+
+
+def test_what_a_job_prints_is_its_own_and_its_log_is_heard_once() -> None:
+    source = """
+        import threading
+        logging.basicConfig(level=logging.INFO, format="LOG %(message)s")  # its handler writes to the new stderr
+        print("before")
+        here = context.begin(lambda: job)
+        print("printed", 1)
+        print("to stderr", file=sys.stderr)
+        sys.stdout.writelines(["two\\n", "lines \\udcff\\n"])
+        logging.getLogger("mine").info("logged")
+        other = threading.Thread(target=print, args=("of no job",))
+        other.start()
+        other.join()
+        context.end(here)
+        print("after", sys.stdout.fileno(), sys.stdout.isatty())
+        print("".join(Voice.heard))
+    """
+    out, error = said(source)
+    assert error == "LOG logged\n"
+    lines = ["before", "of no job", "after 1 False", "printed 1", "to stderr", "two", "lines \\udcff"]
+    assert out.splitlines() == [*lines, "INFO mine: logged", ""]

@@ -7,6 +7,8 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import pytest
 
 from slotwise import wire
 from slotwise.context import Silence
-from tests.facts import wait_until
+from tests.facts import alive, wait_until
+from tests.fleet import ROOT
 from worker import guardian, kernel, tree
 from worker.grace import NO_GRACE, Grace
 from worker.hearing import Hearing
@@ -185,9 +188,33 @@ def test_slots_do_not_wait_for_the_removal_of_files(tmp_path: Path, monkeypatch:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_zygote_that_hangs_while_it_loads_ends_with_its_worker(tmp_path: Path) -> None:
+    up = tmp_path / "up"
+    (tmp_path / "hangs.py").write_text(
+        f"import os, pathlib, time\npathlib.Path({str(up)!r}).write_text(f'{{os.getpid()}}\\n')\ntime.sleep(600)\n"
+    )
+    source = """
+        import asyncio
+        from worker.link import Link
+
+        async def main():
+            await Link(["hangs"], 1 << 20, 64).ready()
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(source)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}) as worker:
+        zygote = int(wait_until(lambda: up.exists() and up.read_text().partition("\n")[0], within=30))
+        (guardian,) = tree.children(worker.pid)
+        worker.kill()
+    for pid in (zygote, guardian):
+        wait_until(lambda pid=pid: not alive(pid), within=30, what="its end")
+
+
 def watch(line: int, scratch: Scratch) -> None:
     """As a guardian does, of a zygote that ends at once."""
+    lifeline, _ = os.pipe()
     zygote = os.fork()
     if zygote == 0:
         os._exit(0)
-    guardian.watch(zygote, scratch, line)
+    guardian.watch(zygote, scratch, line, lifeline)

@@ -54,7 +54,10 @@ def test_what_jobs_say(talk: Fleet) -> None:
     found = [ended(front, each) for each in names]
     assert [(each["progress"], each["message"], each["usage"]) for each in found] == [(50.5, "", None)] * 2
     for each, name in zip(names, ("one", "two"), strict=True):
-        assert logs(front, each) == f"INFO talkers: logged {name}\nWARNING talkers: warned {name}\nsaid {name}\n"
+        assert (
+            logs(front, each)
+            == f"INFO talkers: logged {name}\nWARNING talkers: warned {name}\nsaid {name}\nprinted {name}\n"
+        )
     assert "warned one" in worker.said(), "the worker's own log is as before"
 
     quiet = submit(front, "Advance", steps=0)
@@ -125,6 +128,8 @@ def test_what_was_used_is_told(talk: Fleet) -> None:
         assert 120 < found["usage"]["peak_memory_mb"] < 300
         (attempt,) = front.get(f"/jobs/{found['job_id']}/explain").json()["attempts"]
         assert attempt["usage"] == found["usage"]
+    left = ended(front, submit(front, "LeaveBehind", cpu_seconds=0.5))
+    assert 0.5 <= left["usage"]["cpu_seconds"] < 3
 
 
 def test_nothing_is_kept_where_nothing_is_to_be(talk: Fleet) -> None:
