@@ -68,7 +68,7 @@ def bare(processes: int, jobs: int, rounds: int) -> float:
 
 def rounds_of(seconds: float) -> int:
     """Loops that take about so long in one process."""
-    probe = 1_000_000
+    probe = 10_000_000  # a process takes milliseconds to end: little beside these
     return round(probe * seconds / bare(1, 1, probe))
 
 

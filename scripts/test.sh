@@ -28,11 +28,13 @@ if ! command -v spin >/dev/null || ! command -v cc >/dev/null || # tests/model
 fi
 scripts/check.sh
 
+# A file of tests at a time: its servers and fleets are its own.
+processes=(-n auto --maxprocesses 4 --dist loadfile)
 report="$(mktemp)"
 trap 'rm -f "$report"' EXIT
 status=0
 # ${…+…}: an empty array counts as unset for macOS's bash 3.2.
-.venv/bin/python -m pytest -m "$chosen" --junitxml="$report" \
+.venv/bin/python -m pytest -m "$chosen" "${processes[@]}" --junitxml="$report" \
     ${arguments[@]+"${arguments[@]}"} || status=$?
 if ! .venv/bin/python scripts/count_tests.py "$report" && [[ "$status" == 0 ]]; then status=1; fi
 exit "$status"

@@ -16,7 +16,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import advice, catalogue, events, explain, health, jobs, logs, metrics, proof, query, slots, workers
+from service import (
+    advice,
+    batch,
+    catalogue,
+    events,
+    explain,
+    health,
+    jobs,
+    logs,
+    metrics,
+    proof,
+    query,
+    slots,
+    workers,
+)
 from service.front import Front
 from service.listening import Listening
 from service.paths import RawPath
@@ -105,6 +119,7 @@ async def _configure(store: Store, settings: Settings) -> None:
 def _routes() -> list[Route]:
     return [
         _route("POST", "/jobs", jobs.submit),
+        _route("POST", "/jobs/batch", batch.submit),
         _route("GET", "/jobs/concurrency", slots.read, PUT=slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/concurrency/status", slots.status),
         _route("GET", "/jobs/concurrency/proof", proof.proof),
@@ -116,6 +131,7 @@ def _routes() -> list[Route]:
         _route("GET", "/jobs/{job_id:job_id}/events", events.events),
         _route("GET", "/jobs/{job_id:job_id}/explain", explain.explain),
         _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
+        _route("GET", "/jobs/{job_id:job_id}/result", jobs.result),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
         _route("GET", "/workers", workers.listing),
         _route("POST", "/workers/{name:name}/drain", workers.drain),

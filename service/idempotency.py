@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import uuid
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 
@@ -15,6 +16,7 @@ from service.submission import JobRequest
 
 HEADER: Final = "idempotency-key"
 _KEY: Final = re.compile(r"[ -~]{1,255}")
+_BATCH_PREFIX: Final = b"slotwise idempotency key of a batch 1\0"
 _PREFIX: Final = b"slotwise idempotency key 1\0"  # so that no other hash of a client's text is a job's id
 
 
@@ -23,18 +25,39 @@ def identity(headers: Headers, asked: JobRequest) -> tuple[str, str]:
 
     Raises: SlotwiseError `invalid-request` for a key that is none.
     """
+    key = _key(headers)
+    return (uuid.uuid4().hex, "") if key is None else (_id(_PREFIX + key), _fingerprint(_told(asked)))
+
+
+def identities(headers: Headers, asked: Sequence[JobRequest]) -> tuple[list[str], str]:
+    """`identity` of a batch: the jobs' ids, and the fingerprint that each has of all of them."""
+    key = _key(headers)
+    if key is None:
+        return [uuid.uuid4().hex for _ in asked], ""
+    ids = [_id(b"%b%d\0%b" % (_BATCH_PREFIX, number, key)) for number in range(len(asked))]
+    return ids, _fingerprint([_told(each) for each in asked])
+
+
+def _key(headers: Headers) -> bytes | None:
     keys = headers.getlist(HEADER)
     if not keys:
-        return uuid.uuid4().hex, ""
+        return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise invalid("Idempotency-Key must be one value of 1 to 255 printable ASCII characters.")
-    return hashlib.sha256(_PREFIX + keys[0].encode()).hexdigest()[:32], _fingerprint(asked)
+    return keys[0].encode()
 
 
-def _fingerprint(asked: JobRequest) -> str:
-    """SHA-256 of the request as understood: spelling, order and defaults left out make no difference.
+def _id(told: bytes) -> str:
+    return hashlib.sha256(told).hexdigest()[:32]
+
+
+def _told(asked: JobRequest) -> dict[str, Any]:
+    """As it was understood: spelling, order and defaults left out make no difference.
 
     Nor does a field that a later release adds: a request sent again over an upgrade is the same request.
     """
-    told = asked.model_dump(exclude_defaults=True)
+    return asked.model_dump(exclude_defaults=True)
+
+
+def _fingerprint(told: Any) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,7 @@ from service.submission import JobRequest, job_request
 from service.view import job_object
 from service.waiting import preferred_seconds
 from slotwise.errors import SlotwiseError, unknown_job
-from slotwise.job import TERMINAL, Job
+from slotwise.job import TERMINAL, Job, State
 from slotwise.store import Submitted
 
 
@@ -74,6 +74,22 @@ async def read(request: Request) -> Response:
     if job.state not in TERMINAL:
         return Json(job_object(job), 200, {"Retry-After": "1"})
     return Json(job_object(job), 200, {} if seconds is None else _applied(seconds))
+
+
+async def result(request: Request) -> Response:
+    """GET /jobs/{id}/result"""
+    front: Front = request.app.state.front
+    job_id = request.path_params["job_id"]
+    job = await front.store.job(job_id)
+    if job is None:
+        raise unknown_job(job_id)
+    if job.state not in TERMINAL:
+        raise SlotwiseError(
+            "result-not-ready", f"The job is {job.state}: ask again once it has ended.", retry_after_seconds=1
+        )
+    if job.state is not State.COMPLETED:
+        raise SlotwiseError("job-failed", f"The job is {job.state}: {job_url(job_id)} says why.")
+    return Json(job.result)
 
 
 async def cancel(request: Request) -> Response:

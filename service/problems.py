@@ -32,6 +32,8 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
     "worker-not-found": (404, "There is no such worker"),
+    "result-not-ready": (404, "The job has no result yet"),
+    "job-failed": (409, "The job ended without a result"),
     "already-finished": (409, "The job has already ended"),
     "still-active": (409, "The job has not ended"),
     "not-kept": (409, "What the job was called with is not kept any longer"),
@@ -75,6 +77,14 @@ def invalid(detail: str, rows: Mapping[str, str] | None = None) -> SlotwiseError
     """The error of a request that does not validate; `rows` are pointers and what is wrong there."""
     errors = [{"pointer": where, "detail": what} for where, what in (rows or {}).items()]
     return SlotwiseError("invalid-request", detail, errors=errors[:MAX_ROWS])
+
+
+def beneath(error: SlotwiseError, *path: str | int) -> SlotwiseError:
+    """The error of a part of the body that stands at `path`: its pointers begin there."""
+    above = pointer(*path)
+    rows = [{**row, "pointer": above + row["pointer"].removeprefix("#")} for row in error.errors]
+    rows = rows or [{"pointer": above, "detail": error.message}]
+    return SlotwiseError(error.code, error.message, errors=rows, retry_after_seconds=error.retry_after_seconds)
 
 
 def answer(error: SlotwiseError, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:

@@ -22,6 +22,7 @@ from slotwise.limits import (
     Limits,
 )
 from slotwise.settings import Settings
+from slotwise.store import MAX_BATCH
 
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -117,6 +118,14 @@ class JobRequest(BaseModel):
         return due if due is not None and due > now_ms else None
 
 
+class BatchRequest(BaseModel):
+    """The body of `POST /jobs/batch`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_BATCH)
+
+
 def job_request(body: dict[str, Any]) -> JobRequest:
     """The body of `POST /jobs`, checked. Raises: SlotwiseError `invalid-request`."""
     try:
@@ -126,3 +135,11 @@ def job_request(body: dict[str, Any]) -> JobRequest:
     if asked.run_at is not None and asked.delay is not None:
         raise invalid("The job is not valid.", {"#/delay": "must be left out when run_at says when"})
     return asked
+
+
+def batch_request(body: dict[str, Any]) -> BatchRequest:
+    """The body of `POST /jobs/batch`, checked but for its jobs. Raises: SlotwiseError `invalid-request`."""
+    try:
+        return BatchRequest.model_validate(body)
+    except ValidationError as error:
+        raise invalid("The batch is not valid.", rows_of(error, "is not a field of a batch")) from None

@@ -41,7 +41,12 @@ def job_object(job: Job) -> dict[str, Any]:
         "webhook": None,
         "labels": job.labels,
         "usage": usage(job.account),
-        "urls": {"self": url, "result": None, "events": url + "/events", "cancel": url + "/cancel"},
+        "urls": {
+            "self": url,
+            "result": url + "/result" if job.state is State.COMPLETED else None,
+            "events": url + "/events",
+            "cancel": url + "/cancel",
+        },
     }
 
 

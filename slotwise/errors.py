@@ -24,6 +24,8 @@ Code = Literal[
     "job-not-found",
     "algorithm-not-found",
     "worker-not-found",
+    "result-not-ready",
+    "job-failed",
     "already-finished",
     "still-active",
     "not-kept",

@@ -80,7 +80,7 @@ class Store:
     async def submit(self, jobs: Sequence[Submission], *, max_pending: int) -> list[Submitted]:
         """Queue `jobs`, all or none. Raises: SlotwiseError `queue-full`, `idempotency-key-reused`.
 
-        State after: each new job is `pending`. A job whose id and fingerprint are known is returned as it is.
+        State after: each new job is `pending`. Jobs whose ids and fingerprints are known are returned as they are.
         """
         if not 1 <= len(jobs) <= MAX_BATCH:
             raise ValueError(f"a submit takes 1 to {MAX_BATCH} jobs")
@@ -96,20 +96,19 @@ class Store:
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
             raise queue_full(max_pending, len(jobs), reply[2], reply[3])
+        if reply[0] == b"conflict":
+            raise _reused()
         return [
-            await self._submitted(job, outcome.decode(), int(reply[1]))
+            await self._submitted(job, outcome == b"replayed", int(reply[1]))
             for job, outcome in zip(jobs, reply[2], strict=True)
         ]
 
-    async def _submitted(self, job: Submission, outcome: str, now_ms: int) -> Submitted:
-        if outcome == "new":
+    async def _submitted(self, job: Submission, replayed: bool, now_ms: int) -> Submitted:
+        if not replayed:
             return Submitted(as_queued(job, now_ms), replayed=False)
-        known = await self.job(job.id) if outcome == "replayed" else None
-        if known is None:
-            raise SlotwiseError(
-                "idempotency-key-reused",
-                "this Idempotency-Key belongs to another request: use a new key for a new request",
-            )
+        known = await self.job(job.id)
+        if known is None:  # it has expired since
+            raise _reused()
         return Submitted(known, replayed=True)
 
     async def job(self, job_id: str) -> Job | None:
@@ -249,6 +248,13 @@ def or_nothing(part: Any, nothing: Any) -> Any:
     if isinstance(part, Exception):
         raise part
     return part
+
+
+def _reused() -> SlotwiseError:
+    text = (
+        "this Idempotency-Key belongs to another request, or to one whose jobs are kept no longer: use a new key"
+    )
+    return SlotwiseError("idempotency-key-reused", text)
 
 
 def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:

@@ -5,7 +5,8 @@ A test fails when it leaves a key without a TTL that grows with jobs, a taken sl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import redis
 
 from slotwise.keys import Keys
 from slotwise.store import Store
-from tests.facts import wait_until
+from tests.facts import Tell, wait_until
 from tests.fleet import Fleet
 from tests.hand import Hand
 from tests.servers import Server
@@ -22,6 +23,19 @@ from tests.witness import ADDRESS, Witness
 
 # keys without a TTL that do not grow with jobs; see slotwise/keys.py
 LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "counts", "meter", "pace", "parked"}
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Have a line stand at the end of the run, whichever process the test runs in."""
+    return partial(record_property, "told")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "told" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid}: {text}")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+Tell = Callable[[str], None]  # the fixture `tell`: a line at the end of the whole run
 
 POLL_SECONDS = 0.02
 

@@ -7,7 +7,8 @@
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
--- returns  {'ok', now, {'new'|'replayed'|'conflict', …}} or {'full', now, cap, ms that a job holds a slot ('' = not known yet)}
+-- returns  {'ok', now, {'new'|'replayed', …}}; {'conflict', now} where an id belongs to another request, or a part of these
+--          jobs was here before and is kept no longer; {'full', now, cap, ms that a job holds a slot ('' = not known yet)}
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too. One of an algorithm with a limit
@@ -29,7 +30,7 @@ local now, exact = clock(ARGV[1])
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
 
-local outcomes, fresh, came, at = {}, {}, {}, 4
+local outcomes, fresh, came, replayed, at = {}, {}, {}, false, 4
 for i = 1, jobs do
   local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 6])
   local known = redis.call('HMGET', RECORD .. id, 'state', 'fingerprint')
@@ -38,10 +39,15 @@ for i = 1, jobs do
     fresh[#fresh + 1] = at
   elseif fingerprint == '' then
     outcomes[i] = 'new'  -- ids without a fingerprint are random: this submit was sent again, its reply was lost
+  elseif known[2] == fingerprint then
+    outcomes[i], replayed = 'replayed', true
   else
-    outcomes[i] = known[2] == fingerprint and 'replayed' or 'conflict'
+    return {'conflict', now}
   end
   at = at + FIXED + 2 * fields
+end
+if replayed and #fresh > 0 then
+  return {'conflict', now}
 end
 if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
   return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean') or ''}

@@ -148,6 +148,12 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "waiting + #fresh > 1 + tonumber(ARGV[2])",
     ),
     "a submit sent again puts its job back": ("submit", "if not known[1] then", "if true then"),
+    "what is left of a batch is queued again": ("submit", "if replayed and #fresh > 0 then", "if false then"),
+    "another request takes the place of the first": (
+        "submit",
+        "elseif known[2] == fingerprint then",
+        "elseif true then",
+    ),
     "a scheduled job has its head start at once": (
         "submit",
         "local score = later and due or exact",

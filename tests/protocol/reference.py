@@ -111,6 +111,8 @@ class Reference:
             outcomes.append(
                 "new" if not again else "replayed" if known.fingerprint == job.fingerprint else "conflict"
             )
+        if "conflict" in outcomes or (fresh and "replayed" in outcomes):
+            return "conflict"
         if fresh and len(self.queue) - len(self.running()) + len(fresh) > most:
             return "full"
         self.seen = max(self.seen, exact)

@@ -9,6 +9,7 @@ import hiredis
 import pytest
 
 from slotwise import scripts
+from tests.facts import Tell
 from tests.protocol.driver import Driver
 from tests.protocol.machine import Protocol
 from tests.protocol.mutants import MUTANTS
@@ -38,10 +39,9 @@ def test_the_line_to_break_is_there(broken: None) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("broken", MUTANTS, indirect=True)
-def test_a_fault_is_found(broken: None, socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_is_found(broken: None, socket: Path, tell: Tell) -> None:
     driver = Driver(socket)
     with pytest.raises((AssertionError, ExceptionGroup, hiredis.ReplyError)):
         walk(driver, MOST_STEPS, 1, shrink=False)
     driver.close()
-    with capsys.disabled():
-        print(f" {Protocol.steps:,} steps", end=" ")
+    tell(f"{Protocol.steps:,} steps")

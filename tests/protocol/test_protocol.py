@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.facts import Tell
 from tests.protocol.driver import Driver
 from tests.protocol.machine import Protocol
 
@@ -51,22 +52,16 @@ def walk(driver: Driver, steps: int, first_seed: int, *, shrink: bool = True) ->
     return f"{Protocol.steps:,} steps of the protocol in {seconds:.1f} s, seeds {first_seed} to {number - 1}"
 
 
-def test_briefly(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
-    said = walk(driver, 3_000, 1)
-    with capsys.disabled():
-        print(f"\n{said}")
+def test_briefly(driver: Driver, tell: Tell) -> None:
+    tell(walk(driver, 3_000, 1))
 
 
 @pytest.mark.slow
-def test_at_length(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
-    said = walk(driver, 20_000, 1_000, shrink=False)
-    with capsys.disabled():
-        print(f"\n{said}")
+def test_at_length(driver: Driver, tell: Tell) -> None:
+    tell(walk(driver, 20_000, 1_000, shrink=False))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_for_a_million_steps(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
-    said = walk(driver, 1_000_000, random.SystemRandom().randrange(1_000_000, 10**9))
-    with capsys.disabled():
-        print(f"\n{said}")
+def test_for_a_million_steps(driver: Driver, tell: Tell) -> None:
+    tell(walk(driver, 1_000_000, random.SystemRandom().randrange(1_000_000, 10**9)))

@@ -355,3 +355,31 @@ async def test_an_odd_idempotency_key_is_a_422(client: AsyncClient, store: Store
 async def test_two_idempotency_keys_are_a_422(client: AsyncClient) -> None:
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     assert (await client.post("/jobs", json=SEED, headers=headers)).status_code == 422
+
+
+async def test_the_bare_result(client: AsyncClient, worker: StandInWorker) -> None:
+    made = (await client.post("/jobs", json=SEED)).json()
+    path = f"{made['urls']['self']}/result"
+    early = await client.get(path)
+    assert (early.status_code, early.json()["type"]) == (404, "/problems/result-not-ready")
+    assert int(early.headers["Retry-After"]) > 0
+    [grant] = await worker.claim()
+    assert (await client.get(path)).json()["type"] == "/problems/result-not-ready"
+    result = {"prime": True, "digits": 10**30, "text": "a\x00b é"}
+    await worker.finish(grant, result=result)
+    answer = await client.get((await client.get(made["urls"]["self"])).json()["urls"]["result"])
+    assert (answer.status_code, answer.json()) == (200, result)
+
+
+async def test_a_job_that_failed_or_was_cancelled_has_no_result(
+    client: AsyncClient, worker: StandInWorker
+) -> None:
+    failed, cancelled = [(await client.post("/jobs", json=REST)).json()["urls"]["self"] for _ in range(2)]
+    [grant] = await worker.claim()
+    await worker.finish(grant, error={"type": "exception", "message": "boom", "detail": None})
+    await client.post(f"{cancelled}/cancel")
+    for path in (failed, cancelled):
+        answer = await client.get(f"{path}/result")
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-failed")
+    nobody = await client.get(f"/jobs/{'0' * 32}/result")
+    assert (nobody.status_code, nobody.json()["type"]) == (404, "/problems/job-not-found")

@@ -32,6 +32,8 @@ QUEUED: dict[str, Any] = NOT_YET | {
     "urls": {"self": "/jobs/ab12", "result": None, "events": "/jobs/ab12/events", "cancel": "/jobs/ab12/cancel"},
 }
 
+URLS = QUEUED["urls"] | {"result": "/jobs/ab12/result"}
+
 RUN = {"started_ms": CREATED + 1_500, "attempt": 1, "worker": "w1"}
 RUN_SEEN = {
     "started_at": "2023-11-14T22:13:21.623Z",
@@ -71,7 +73,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "completed": (
         {"state": State.COMPLETED, "result": {"n": 10**30}} | RUN | END,
-        {"status": "completed", "result": {"n": 10**30}} | RUN_SEEN | END_SEEN,
+        {"status": "completed", "result": {"n": 10**30}, "urls": URLS} | RUN_SEEN | END_SEEN,
     ),
     "failed": (
         {"state": State.FAILED, "error": ERROR} | RUN | END,

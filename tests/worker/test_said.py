@@ -94,14 +94,14 @@ def test_progress_live_and_to_the_last(talk: Fleet) -> None:
 def test_a_flood_harms_neither_worker_nor_server(talk: Fleet) -> None:
     front = talk.front()
     worker = talk.worker()
-    flood = submit(front, "Flood", mb=200)
+    flood = submit(front, "Flood", mb=1_000)
     wait_until(lambda: talk.redis.exists(SAID + flood), what="its first output")
     beside = ended(front, submit(front, "SayAll"))
     assert beside["status"] == "completed"
     assert ended(front, flood, within=120)["status"] == "completed"
     text = logs(front, flood)
     first, _, rest = text.partition("\n")
-    assert first == f"[{200_000_000 + len('the end') + 1 - len(rest)} bytes before this are not kept]"
+    assert first == f"[{1_000_000_000 + len('the end') + 1 - len(rest)} bytes before this are not kept]"
     assert KEPT <= len(rest) < KEPT + 8_192
     assert rest.endswith("x\nthe end\n")
     assert talk.redis.memory_usage(SAID + flood) < 2 * KEPT

@@ -22,6 +22,7 @@ from tests.fleet import Fleet, ended
 from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 from worker import tree
+from worker.spare import READY
 
 pytestmark = pytest.mark.slow
 
@@ -195,8 +196,8 @@ class Zoo:
         self.canaries = [self.submit(Beast(name, DONE, params={"until": str(self._until)})) for name in names]
         wait_until(lambda: witness.names.count("canary") == len(names), what="all canaries sing")
         wait_until(
-            lambda: sum(len(tree.children(zygote)) for *_, zygote in self._keepers()) == 3 + len(self.workers),
-            what="one process is forked ahead in each worker",
+            lambda: sum(len(tree.children(zygote)) for *_, zygote in self._keepers()) == 3 + 2 * READY,
+            what="as many processes as are to be are forked ahead in each worker",
         )
         self.before = self.holdings()
         self.jobs = {str(beast): self.submit(beast) for beast in BEASTS}
