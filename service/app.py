@@ -29,6 +29,7 @@ from service import (
     proof,
     query,
     slots,
+    stats,
     workers,
 )
 from service.front import Front
@@ -59,6 +60,7 @@ QUERIES: Final[dict[Endpoint, tuple[str, ...]]] = {
     proof.proof: ("window",),
     advice.advice: ("max_concurrent",),
     logs.logs: ("tail",),
+    stats.stats: ("window",),
 }
 
 
@@ -138,6 +140,7 @@ def _routes() -> list[Route]:
         _route("POST", "/workers/{name:name}/resume", workers.resume),
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
+        _route("GET", "/stats", stats.stats),
         _route("GET", "/metrics", metrics.metrics),
         _route("GET", "/healthz", health.healthz),
         _route("GET", "/readyz", health.readyz),

@@ -5,9 +5,9 @@ fleet) carry the queue's name.
 
 Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · payload, record and said of a job that has not ended · running, pending:* · promote · unstarted ·
-    suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log (bounded) · meter ·
-    drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of the last
-    week)
+    suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log, samples (bounded) ·
+    meter · drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of
+    the last week)
 """
 
 from __future__ import annotations
@@ -143,6 +143,16 @@ class Keys:
     def counts(self) -> str:
         """hash: what the fleet has done so far, for the metrics (see lua/parts/counts.lua)."""
         return self.prefix + "counts"
+
+    @cached_property
+    def samples(self) -> str:
+        """stream, bounded: what the fleet had done by then (see slotwise/flow.py)."""
+        return self.prefix + "samples"
+
+    @cached_property
+    def of_samples(self) -> list[str]:
+        """What the taking of a sample begins with."""
+        return [self.counts, self.meter, self.queue, self.running, self.cap, self.samples]
 
     @cached_property
     def log(self) -> str:

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from slotwise import scripts
 from slotwise.errors import JobError
+from slotwise.flow import MOST_SAMPLES, STEP_MS
 from slotwise.keys import ABORT, PER_JOB, Keys
 
 _ADDRESS: Final = frozenset({"host", "port", "db", "username", "password", "path"})
@@ -53,6 +54,7 @@ class LeaseStore:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._sample_at = 0.0  # on the monotonic clock
 
     def enlist(
         self, incarnation: str, length_ms: int, row: Mapping[str, str | int], serves: Sequence[str] = ()
@@ -101,6 +103,12 @@ class LeaseStore:
     def revert(self) -> int:
         """Clear away the overrides of caps that are over: how many."""
         return int(scripts.REVERT.run_blocking(self._redis, self._keys.of_caps, [""]))
+
+    def sample(self) -> None:
+        """Keep what the fleet has done by now, if nobody has of late."""
+        if self._sample_at <= time.monotonic():
+            scripts.SAMPLE.run_blocking(self._redis, self._keys.of_samples, ["", STEP_MS, MOST_SAMPLES])
+            self._sample_at = time.monotonic() + STEP_MS / 1000
 
     def close(self) -> None:
         self._redis.close()
@@ -192,6 +200,7 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
         except RedisError as error:  # whatever is wrong with this one must not keep the others' slots taken
             failure = error
     store.revert()
+    store.sample()
     if failure:
         raise failure
     return 0.0 if more else look_seconds(leases)

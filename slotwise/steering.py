@@ -16,6 +16,7 @@ from slotwise import scripts, wire
 from slotwise.away import reachable
 from slotwise.demand import Demand
 from slotwise.errors import SlotwiseError, printable
+from slotwise.flow import MOST_SAMPLES, STEP_MS, Point, Sample, course
 from slotwise.keys import RECORD, Keys
 from slotwise.pace import Pace
 from slotwise.snapshot import Snapshot
@@ -79,6 +80,16 @@ class Steering:
         with reachable():
             fields = await self._redis.execute_command("HGETALL", self._keys.pace)
         return Demand.of(snapshot, Pace.of(fields))
+
+    async def flow(self, window_seconds: int) -> list[Point]:
+        """What the fleet did of late, up to now."""
+        keys = self._keys
+        with reachable():
+            now = await scripts.SAMPLE.run(self._redis, keys.of_samples, ["", STEP_MS, MOST_SAMPLES])
+            present = Sample.of(dict(zip(now[::2], now[1::2], strict=True)))
+            since_ms = present.at_ms - window_seconds * 1000
+            rows = await self._redis.execute_command("XRANGE", keys.samples, since_ms, "+")
+        return course([*(Sample.of(fields) for _, fields in rows), present], since_ms)
 
     async def resize(
         self, cap: int | None, *, by: str, algorithm: str = "", reason: str = "", ttl_ms: int | None = None

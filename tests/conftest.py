@@ -22,7 +22,7 @@ from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 
 # keys without a TTL that do not grow with jobs; see slotwise/keys.py
-LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "counts", "meter", "pace", "parked"}
+LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "samples", "counts", "meter", "pace", "parked"}
 
 
 @pytest.fixture
