@@ -46,9 +46,9 @@ class Signature:
     @cached_property
     def _declared(self) -> dict[str, inspect.Parameter]:
         """The parameters that a job gives by name. Raises: SlotwiseError `invalid-algorithms`."""
-        declared = {}
+        declared, asked = {}, self.context_parameter  # found once, and not in each job's process
         for name, parameter in inspect.signature(self._function).parameters.items():
-            if name == self.context_parameter:
+            if name == asked:
                 continue
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
                 raise self._unusable(f"parameter {name!r} must be one that can be given by name (no * or /)")
