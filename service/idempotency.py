@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import uuid
+import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,14 +26,14 @@ def identity(headers: Headers, asked: JobRequest) -> tuple[str, str]:
     Raises: SlotwiseError `invalid-request` for a key that is none.
     """
     key = _key(headers)
-    return (uuid.uuid4().hex, "") if key is None else (_id(_PREFIX + key), _fingerprint(_told(asked)))
+    return (secrets.token_hex(16), "") if key is None else (_id(_PREFIX + key), _fingerprint(_told(asked)))
 
 
 def identities(headers: Headers, asked: Sequence[JobRequest]) -> tuple[list[str], str]:
     """`identity` of a batch: the jobs' ids, and the fingerprint that each has of all of them."""
     key = _key(headers)
     if key is None:
-        return [uuid.uuid4().hex for _ in asked], ""
+        return [secrets.token_hex(16) for _ in asked], ""
     ids = [_id(b"%b%d\0%b" % (_BATCH_PREFIX, number, key)) for number in range(len(asked))]
     return ids, _fingerprint([_told(each) for each in asked])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identity = _told(scope) or uuid.uuid4().hex.encode()
+        identity = _told(scope) or secrets.token_hex(16).encode()
         scope[_KEY] = identity.decode()
 
         async def named(message: Message) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.problems import invalid, pointer, rows_of
-from slotwise import limits
 from slotwise.job import Submission
 from slotwise.limits import (
     LEAST_MEMORY_MB,
@@ -93,7 +92,8 @@ class JobRequest(BaseModel):
 
     def _limits(self, declared: Mapping[str, Any], settings: Settings) -> Limits:
         """A request tightens what its algorithm and the service allow; it is refused where it would widen that."""
-        asked, most = Limits.of(self.model_dump(include=set(limits.NAMES))), Limits.of(declared)
+        asked = Limits(self.memory_mb, self.cpu_seconds, self.open_files, self.file_mb)
+        most = Limits.of(declared)
         rows = {}
         for name, value in {"timeout": self.timeout, **asked.as_dict()}.items():
             by_algorithm, by_service = declared.get(name), getattr(settings, f"max_{name}")

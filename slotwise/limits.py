@@ -7,7 +7,7 @@ time; `file_mb` is of each file that the job writes, `open_files` counts descrip
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 LEAST_MEMORY_MB: Final = 16  # below this the interpreter itself cannot tell what went wrong
@@ -40,10 +40,12 @@ class Limits:
 
     def as_dict(self) -> dict[str, Any]:
         """Those that are set, by name."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in NAMES if (value := getattr(self, name)) is not None}
 
     def tightened_by(self, other: Limits) -> Limits:
         """The smaller of each."""
+        if other == NO_LIMITS:
+            return self
         mine, theirs = self.as_dict(), other.as_dict()
         return Limits.of({name: min(mine.get(name, value), value) for name, value in (mine | theirs).items()})
 

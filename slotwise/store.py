@@ -27,6 +27,7 @@ from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.news import News
+from slotwise.packing import packed
 from slotwise.rate import Rate
 from slotwise.record import as_heartbeat, as_queued, read_job, submit_args
 from slotwise.retry import as_retried, retry_args
@@ -66,7 +67,7 @@ class Store:
             retry_on_error=[RedisConnectionError],
             health_check_interval=0,
         )
-        return cls(redis, keys)
+        return cls(packed(redis), keys)
 
     async def close(self) -> None:
         """Close the connections, those of `redis` too."""
