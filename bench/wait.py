@@ -1,6 +1,6 @@
 """How soon a waiting client sees a job's end: `Prefer: wait`, over HTTP on loopback.
 
-python -m bench.wait                  300 async jobs of 20 ms, one at a time, three runs; the same beside 500 waiters
+python -m bench.wait                  300 async jobs of 20 ms, one at a time, three runs; again beside 500 waiters
 
 A job's result is the time at which its body ended. From there to the client: the finish in Redis, the news of it,
 one read, the answer. `completed_at` is Redis's own time of the finish, in whole milliseconds, so half of one is

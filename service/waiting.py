@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from service.problems import invalid
 from slotwise.job import TERMINAL, Job
-from slotwise.news import News
+from slotwise.news import News, set_within
 from slotwise.store import Store
 
 MAX_SECONDS: Final = 60
@@ -37,20 +36,20 @@ def preferred_seconds(headers: Headers) -> int | None:
     return None
 
 
-Tasks = Sequence[asyncio.Future[Any]]
-
-
 class Waiting:
     """Everybody in this process who waits for the end of a job."""
 
     def __init__(self, store: Store, ended: News) -> None:
         self._store = store
         self._ended = ended
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._waiters: set[asyncio.Event] = set()
 
     def stop(self) -> None:
         """Let everybody have their answer now: the service stops."""
-        self._stopping.set()
+        self._stopping = True
+        for look in self._waiters:
+            look.set()
 
     async def job(self, job_id: str, seconds: float, receive: Receive) -> Job | None:
         """The job when it has ended, or as it is after `seconds`, or when the client hangs up; None: unknown.
@@ -59,38 +58,22 @@ class Waiting:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        interruptions: Tasks = [
-            asyncio.ensure_future(self._stopping.wait()),
-            asyncio.ensure_future(_hung_up(receive)),
-        ]
+        look = self._ended.expect(job_id)  # first: an end after a read sets it
+        hung_up = asyncio.ensure_future(_hung_up(receive))
+        hung_up.add_done_callback(lambda _: look.set())
+        self._waiters.add(look)
         try:
             while True:
-                end = self._ended.expect(job_id)  # first: an end after the read sets it
-                try:
-                    job = await self._store.job(job_id)
-                    left = until - loop.time()
-                    interrupted = any(each.done() for each in interruptions)
-                    if job is None or job.state in TERMINAL or left <= 0 or interrupted:
-                        return job
-                    await _first(self._ended.wait(job_id, end, left), interruptions)
-                finally:
-                    self._ended.forget(job_id, end)
+                look.clear()
+                job = await self._store.job(job_id)
+                left = until - loop.time()
+                if job is None or job.state in TERMINAL or left <= 0 or hung_up.done() or self._stopping:
+                    return job
+                await set_within(look, left)
         finally:
-            await _cancel(interruptions)
-
-
-async def _first(wait: Awaitable[bool], interruptions: Tasks) -> None:
-    waiting = asyncio.ensure_future(wait)
-    try:
-        await asyncio.wait([waiting, *interruptions], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancel([waiting])
-
-
-async def _cancel(tasks: Tasks) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            self._waiters.discard(look)
+            self._ended.forget(job_id, look)
+            hung_up.cancel()
 
 
 async def _hung_up(receive: Receive) -> None:
