@@ -28,8 +28,8 @@ async def end_task(task: asyncio.Task[Any]) -> None:
 class News:
     """The ids of jobs, as they are told on `channels` and, where one is named, entered into the admission `log`.
 
-    Use as an async context manager. A subscription can break without a sound: a waiter looks again at what it
-    waits for when `wait` returns, whichever way it returns.
+    Use as an async context manager. A subscription can break: then every waiter's event is set, and it looks for
+    itself.
     """
 
     def __init__(self, redis: Redis, channels: Sequence[str], log: str | None = None) -> None:
@@ -62,20 +62,13 @@ class News:
             await end_task(task)
 
     def expect(self, job_id: str) -> asyncio.Event:
-        """Begin to wait for `job_id`: the event is set when something happens to it, until `forget` or `wait`.
+        """Begin to wait for `job_id`: the event is set when something happens to it, until `forget`.
 
         Ask first and read the job afterwards: then nothing falls between the two.
         """
         event = asyncio.Event()
         self._waiters[job_id].add(event)
         return event
-
-    async def wait(self, job_id: str, event: asyncio.Event, timeout_seconds: float) -> bool:
-        """Whether something happened to it within the time (or the subscription broke: then look)."""
-        try:
-            return await set_within(event, timeout_seconds)
-        finally:
-            self.forget(job_id, event)
 
     def forget(self, job_id: str, event: asyncio.Event) -> None:
         """Stop waiting."""
