@@ -5,6 +5,7 @@ No other module of the service reads the environment.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +25,7 @@ from slotwise.limits import (
 
 SECRETS = frozenset({"REDIS_URL"})  # settings that a job's process has no business to know
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SERVICE_URL = "http://127.0.0.1:8000"
 
 
 class Settings(BaseSettings):
@@ -137,6 +139,11 @@ class Settings(BaseSettings):
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """What a job's process may know of the environment: a setting's name counts in any case."""
     return {name: value for name, value in environ.items() if name.upper() not in SECRETS}
+
+
+def access(url: str | None = None, key: str | None = None) -> tuple[str, str | None]:
+    """Where a client finds the service, and its API key: as given, else SLOTWISE_URL and SLOTWISE_KEY."""
+    return url or os.environ.get("SLOTWISE_URL") or SERVICE_URL, key or os.environ.get("SLOTWISE_KEY") or None
 
 
 def load() -> Settings:

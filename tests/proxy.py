@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 
 class Proxy:
-    """Forwards to `port`. `swallow(request)` True: the server gets the request, then the link is cut."""
+    """Forwards to `target`, a port. `swallow(request)` True: the server gets the request, then the link is cut."""
 
-    def __init__(self, port: int) -> None:
-        self._target = port
+    def __init__(self, target: int) -> None:
+        self.target = target
         self.swallow: Callable[[bytes], bool] = lambda _: False
         self.cut = 0
+        self.links = 0
         self._silent: set[asyncio.Event] = set()
+        self._dropped: set[asyncio.Event] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -24,6 +26,10 @@ class Proxy:
     def silence(self) -> None:
         """From now on, say nothing on the links that are there, and keep them open."""
         self._loop.call_soon_threadsafe(lambda: [link.set() for link in self._silent])
+
+    def drop(self) -> None:
+        """Cut every link that is there."""
+        self._loop.call_soon_threadsafe(lambda: [link.set() for link in self._dropped])
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -47,9 +53,11 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        swallowed, silent = asyncio.Event(), asyncio.Event()
+        self.links += 1
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        swallowed, silent, dropped = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._silent.add(silent)
+        self._dropped.add(dropped)
 
         async def replies() -> None:
             while data := await server_reader.read(1 << 16):
@@ -67,7 +75,7 @@ class Proxy:
 
         try:
             await asyncio.wait(
-                [asyncio.create_task(replies()), asyncio.create_task(requests())],
+                [asyncio.create_task(each) for each in (replies(), requests(), dropped.wait())],
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:

@@ -1,0 +1,55 @@
+"""What both clients share about HTTP itself: where the service is, how long an answer may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final, Self
+
+import httpx2
+
+from slotwise.client.problems import Answer
+from slotwise.client.requests import MEDIA_TYPE, Request
+from slotwise.settings import access
+
+SILENCE_SECONDS: Final = 45.0  # of a stream, until it counts as broken: three of the service's pings
+NEVER_SENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the service is, and what is sent with every request."""
+
+    url: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, url: str | None, key: str | None) -> Self:
+        """As given, else from the environment. Raises: ValueError."""
+        where, secret = access(url, key)
+        if not where.startswith(("http://", "https://")):
+            raise ValueError(f"the service's URL must begin with http:// or https://, not {where!r}")
+        headers = {"User-Agent": f"slotwise/{version('slotwise')}", "Accept": "application/json, */*"}
+        return cls(where, headers | ({"Authorization": f"Bearer {secret}"} if secret else {}))
+
+
+def timeouts(request: Request, seconds: float) -> httpx2.Timeout:
+    """The service may hold an answer back for as long as it was asked to, and a stream between two pings."""
+    listening = request.headers.get("Accept") == MEDIA_TYPE
+    return httpx2.Timeout(seconds, read=SILENCE_SECONDS if listening else seconds + request.wait_seconds)
+
+
+def answer_of(response: httpx2.Response) -> Answer:
+    return Answer(response.status_code, response.headers, response.content)
+
+
+def listens(response: httpx2.Response) -> bool:
+    """Whether it is a stream of events, rather than an answer that ends."""
+    media_type: str = response.headers.get("content-type", "")
+    return response.status_code == 200 and media_type.startswith(MEDIA_TYPE)

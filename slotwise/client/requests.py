@@ -1,0 +1,266 @@
+"""Every request that the SDK makes, and how its answer is read: data and pure functions, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, Generic, Required, TypedDict, TypeVar
+from urllib.parse import quote
+
+from pydantic_core import from_json
+
+from slotwise import wire
+from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Told, Worker
+from slotwise.client.problems import Answer, UnexpectedAnswer
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Told)
+
+MEDIA_TYPE: Final = "text/event-stream"
+_ROUTES: Final = frozenset({"concurrency", "batch", "cancel", "retry", ".", ".."})  # paths that are no job's id
+
+
+class Repeat(Enum):
+    """When a request may be sent again by itself."""
+
+    SAFE = "safe"  # it reads, or the service knows it again: after no answer too
+    REFUSED = "refused"  # only where it was certainly not carried out
+    NEVER = "never"
+
+
+class Options(TypedDict, total=False):
+    """What may be asked for a job. Times are seconds."""
+
+    priority: int
+    timeout: float
+    max_attempts: int
+    run_at: datetime | str
+    delay: float
+    expires_in: float
+    keep_result: float
+    memory_mb: int
+    cpu_seconds: float
+    open_files: int
+    file_mb: int
+    labels: Mapping[str, str]
+    webhook: str
+    webhook_events: Sequence[str]
+
+
+class JobRequest(Options, total=False):
+    """A job as it is asked for."""
+
+    algorithm: Required[str]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`wait_seconds`: for which the service may hold its answer back, as it was asked to."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    repeat: Repeat = Repeat.NEVER
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request, and what a good answer to it means."""
+
+    request: Request
+    read: Callable[[Answer], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing, and what the next part is asked for with."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+def submit(job: Mapping[str, Any], key: str, wait: int | None) -> Call[Job]:
+    headers = {"Idempotency-Key": key, **_preferring(wait)}
+    return Call(_post("/jobs", job, Repeat.SAFE, headers, wait or 0), _one(Job))
+
+
+def submit_batch(body: bytes) -> Call[list[Job]]:
+    """`body`: as `batch_of` puts it together."""
+    request = Request("POST", "/jobs/batch", headers=_JSON, body=body, repeat=Repeat.REFUSED)
+    return Call(request, lambda answer: list(_many(Job, "jobs")(answer)))
+
+
+def batch_of(entries: Sequence[bytes]) -> bytes:
+    return b'{"jobs":[%b]}' % b",".join(entries)
+
+
+def get(job_id: str, wait: int | None = None) -> Call[Job]:
+    request = Request("GET", _job(job_id), headers=_preferring(wait), repeat=Repeat.SAFE, wait_seconds=wait or 0)
+    return Call(request, _one(Job))
+
+
+def listing(query: Mapping[str, object]) -> Call[Page]:
+    return Call(Request("GET", "/jobs", query=_query(query), repeat=Repeat.SAFE), _page)
+
+
+def cancel(job_id: str) -> Call[Job]:
+    return Call(_post(_job(job_id, "cancel")), _one(Job))
+
+
+def retry(job_id: str) -> Call[Job]:
+    return Call(_post(_job(job_id, "retry")), _one(Job))
+
+
+def erase(job_id: str) -> Call[None]:
+    return Call(Request("DELETE", _job(job_id)), lambda answer: None)
+
+
+def logs(job_id: str, tail: int | None) -> Call[str]:
+    request = Request("GET", _job(job_id, "logs"), query=_query({"tail": tail}), repeat=Repeat.SAFE)
+    return Call(request, lambda answer: answer.body.decode("utf-8", "replace"))
+
+
+def explain(job_id: str) -> Call[Explanation]:
+    return Call(Request("GET", _job(job_id, "explain"), repeat=Repeat.SAFE), _one(Explanation))
+
+
+def events(job_id: str, last: str) -> Request:
+    headers = {"Accept": MEDIA_TYPE, "Cache-Control": "no-store"} | ({"Last-Event-ID": last} if last else {})
+    return Request("GET", _job(job_id, "events"), headers=headers, repeat=Repeat.SAFE)
+
+
+def concurrency() -> Call[Concurrency]:
+    return Call(Request("GET", "/jobs/concurrency", repeat=Repeat.SAFE), _one(Concurrency))
+
+
+def set_concurrency(
+    cap: int, reason: str | None, ttl: float | None, algorithm: str | None, *, dry_run: bool = False
+) -> Request:
+    body = {"max_concurrent": cap, "reason": reason, "ttl": ttl}
+    told = {name: value for name, value in body.items() if value is not None}
+    return Request("PUT", _cap(algorithm), query=_dry(dry_run), headers=_JSON, body=_encoded(told))
+
+
+def clear_concurrency(algorithm: str | None, *, dry_run: bool = False) -> Request:
+    return Request("DELETE", _cap(algorithm), query=_dry(dry_run))
+
+
+def changed(request: Request) -> Call[Concurrency]:
+    return Call(request, _one(Concurrency))
+
+
+def foretold(request: Request) -> Call[Effect]:
+    return Call(request, _one(Effect))
+
+
+def workers() -> Call[tuple[Worker, ...]]:
+    return Call(Request("GET", "/workers", repeat=Repeat.SAFE), _many(Worker, "workers"))
+
+
+def steer_worker(name: str, what: str) -> Call[Worker]:
+    return Call(_post(f"/workers/{quote(name, safe='')}/{what}"), _one(Worker))
+
+
+def entry_of(job: Mapping[str, Any]) -> bytes:
+    """A job of a batch as JSON. Raises: ValueError for what JSON cannot say."""
+    return _encoded(job)
+
+
+def event_of(name: str, data: str, identity: str) -> Event:
+    """Raises: UnexpectedAnswer."""
+    try:
+        value = from_json(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer(f"an event {name!r} whose data is no JSON object")
+    return Event(name, value, identity)
+
+
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+def _post(
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    repeat: Repeat = Repeat.NEVER,
+    headers: Mapping[str, str] | None = None,
+    wait_seconds: float = 0.0,
+) -> Request:
+    data = None if body is None else _encoded(body)
+    sent = {**(_JSON if data else {}), **(headers or {})}
+    return Request("POST", path, headers=sent, body=data, repeat=repeat, wait_seconds=wait_seconds)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return wire.encode(dict(body))
+
+
+def _job(job_id: str, what: str = "") -> str:
+    if not job_id:
+        raise ValueError("a job's id is not empty")
+    part = quote(job_id, safe="")
+    if job_id in _ROUTES:
+        part = f"%{ord(job_id[0]):02X}{part[1:]}"
+    return f"/jobs/{part}/{what}" if what else f"/jobs/{part}"
+
+
+def _cap(algorithm: str | None) -> str:
+    return "/jobs/concurrency" + ("" if algorithm is None else f"/algorithms/{quote(algorithm, safe='')}")
+
+
+def _dry(dry_run: bool) -> tuple[tuple[str, str], ...]:
+    return (("dry_run", "true"),) if dry_run else ()
+
+
+def _preferring(wait: int | None) -> dict[str, str]:
+    return {} if wait is None else {"Prefer": f"wait={wait}"}
+
+
+def _query(given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _shown(value)) for name, value in given.items() if value is not None)
+
+
+def _shown(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _one(model: type[M]) -> Callable[[Answer], M]:
+    return lambda answer: _read(model, _value(answer))
+
+
+def _many(model: type[M], name: str) -> Callable[[Answer], tuple[M, ...]]:
+    return lambda answer: tuple(_read(model, row) for row in _rows(_value(answer), name))
+
+
+def _page(answer: Answer) -> Page:
+    value = _value(answer)
+    cursor = value.get("next_cursor") if isinstance(value, dict) else None
+    return Page(tuple(_read(Job, row) for row in _rows(value, "jobs")), None if cursor is None else str(cursor))
+
+
+def _rows(value: Any, name: str) -> list[Any]:
+    rows = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(rows, list):
+        raise UnexpectedAnswer(f"an answer without a list of {name}")
+    return rows
+
+
+def _read(model: type[M], value: Any) -> M:
+    try:
+        return model.of(value)
+    except ValueError as error:
+        raise UnexpectedAnswer(f"an answer that is no {model.__name__}: {error}") from error
+
+
+def _value(answer: Answer) -> Any:
+    try:
+        return from_json(answer.body)
+    except ValueError:
+        raise UnexpectedAnswer(f"status {answer.status} with a body that is not JSON") from None
