@@ -7,11 +7,14 @@ from __future__ import annotations
 import json as jsonlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from slotwise.errors import SlotwiseError, exit_with
+from slotwise.commands import doctor, exits, jobs, output, shell, slots
+from slotwise.commands.group import Commands
+from slotwise.commands.service import client, json_option, url_option
+from slotwise.errors import SlotwiseError
 
 if TYPE_CHECKING:
     from slotwise.settings import Settings
@@ -20,20 +23,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Commands(click.Group):
-    """A group whose commands may raise SlotwiseError: its one line on standard error, exit status 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except SlotwiseError as error:
-            exit_with(error)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.EPILOG)
 @click.version_option(package_name="slotwise", message="slotwise %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """A self-hosted job service whose concurrency cap is real."""
+    from slotwise.settings import wants_no_colour
+
+    ctx.color = False if wants_no_colour() else None  # None: where standard output is a terminal
+
+
+for command in (
+    *(jobs.submit, jobs.jobs, jobs.wait, jobs.cancel, jobs.retry, jobs.logs, jobs.explain),
+    *(slots.cap, slots.workers, slots.drain, slots.resume, doctor.doctor, shell.completion),
+):
+    main.add_command(command)
 
 
 @main.command()
@@ -59,23 +63,42 @@ def settings() -> None:
 
 
 @main.command()
-@click.option("--json", is_flag=True, help="Print what GET /jobs/concurrency/status answers.")
-def status(json: bool) -> None:
-    """Show the cap, the free slots and the running jobs."""
+@click.argument("job_id", metavar="[ID]", required=False)
+@json_option
+@url_option
+def status(job_id: str | None, as_json: bool, url: str | None) -> None:
+    """Show a job; without an ID the cap, the free slots and the running jobs.
+
+    These need no service: unless --url or SLOTWISE_URL names one, the server of this directory is asked itself.
+    """
+    from slotwise.settings import told_url
+
+    if job_id is not None:
+        with client(url) as service:
+            job = service.get(job_id)
+        return output.as_json(job.as_dict()) if as_json else jobs.show(job)
+    if url or told_url():
+        with client(url) as service:
+            seen = service.concurrency()
+        numbers = {name: getattr(seen, name) for name in ("max_concurrent", "available_slots", "running_jobs")}
+    else:
+        numbers = _slots()
+    if as_json:
+        return output.as_json(numbers)
+    return click.echo("\n".join(f"{name:<16}{value:>7}" for name, value in numbers.items()))
+
+
+def _slots() -> dict[str, int]:
     import asyncio
 
     from slotwise.settings import load
 
     slots = asyncio.run(_asked(load(), lambda store: store.slots()))
-    numbers = {
+    return {
         "max_concurrent": slots.max_concurrent,
         "available_slots": slots.available,
         "running_jobs": slots.running,
     }
-    if json:
-        click.echo(jsonlib.dumps(numbers))
-    else:
-        click.echo("\n".join(f"{name:<16}{value:>7}" for name, value in numbers.items()))
 
 
 @main.command()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from typing import Any, Final, Literal, NoReturn
 
@@ -54,6 +55,7 @@ ErrorType = Literal[
 PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_MESSAGE_CHARS: Final = 2_000
 MAX_DETAIL_CHARS: Final = 8_000
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class SlotwiseError(Exception):
@@ -156,3 +158,8 @@ def printable(text: str, limit: int) -> str:
     """`text` without lone surrogates, cut to `limit` characters (the end is kept: it names the cause)."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     return clean if len(clean) <= limit else "…" + clean[-(limit - 1) :]
+
+
+def harmless(text: str, limit: int) -> str:
+    """`printable`, in one line and without what a terminal would obey, whoever wrote it."""
+    return printable(_CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text), limit)

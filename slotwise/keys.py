@@ -19,6 +19,7 @@ from typing import Final
 from arq.constants import (
     abort_jobs_ss,
     default_queue_name,
+    health_check_key_suffix,
     in_progress_key_prefix,
     job_key_prefix,
     result_key_prefix,
@@ -32,6 +33,9 @@ RETRY: Final = retry_key_prefix  # arq:retry:{id}         string, attempts so fa
 RECORD: Final = "slotwise:job:"  # slotwise:job:{id}      hash, what became of the job, TTL once it ended
 SAID: Final = "slotwise:said:"  # slotwise:said:{id}     stream, what the job said of itself, TTL once it ended
 ABORT: Final = abort_jobs_ss  # arq:abort              zset id -> ms of the request to cancel
+HEALTH_CHECK: Final = health_check_key_suffix  # {queue}:health-check   string, a stock worker's sign of life, TTL
+ROOT: Final = "slotwise:"  # what every key of ours begins with
+HIDDEN: Final = 9_000_000_000_000_000  # the score in the queue of what no claim is to find, as in lua/claim.lua
 
 # The order in which every script gets the prefixes of per-job keys.
 PER_JOB: Final = (RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID)
@@ -45,7 +49,7 @@ class Keys:
 
     @cached_property
     def prefix(self) -> str:
-        return f"slotwise:{self.queue}:"
+        return f"{ROOT}{self.queue}:"
 
     @cached_property
     def running(self) -> str:

@@ -143,7 +143,17 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
 def access(url: str | None = None, key: str | None = None) -> tuple[str, str | None]:
     """Where a client finds the service, and its API key: as given, else SLOTWISE_URL and SLOTWISE_KEY."""
-    return url or os.environ.get("SLOTWISE_URL") or SERVICE_URL, key or os.environ.get("SLOTWISE_KEY") or None
+    return url or told_url() or SERVICE_URL, key or os.environ.get("SLOTWISE_KEY") or None
+
+
+def told_url() -> str | None:
+    """Where the environment says that the service is."""
+    return os.environ.get("SLOTWISE_URL") or None
+
+
+def wants_no_colour() -> bool:
+    """The convention of NO_COLOR: set to anything, it means that people want plain text."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def load() -> Settings:

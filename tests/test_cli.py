@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,32 +11,13 @@ import pytest
 from slotwise import embedded
 from slotwise.keys import Keys
 from slotwise.settings import Settings
+from tests.commands.shell import Result, slotwise
 from tests.servers import Server
 
-Result = subprocess.CompletedProcess[str]
 
-SLOTWISE = Path(sys.executable).with_name("slotwise")
-
-
-def slotwise(cwd: Path, *arguments: str, **env: str) -> Result:
-    """Run it with an environment that sets nothing but `env`."""
-    names = {name.upper() for name in Settings.model_fields}
-    clean = {name: value for name, value in os.environ.items() if name.upper() not in names}
-    return subprocess.run(
-        [SLOTWISE, *arguments],
-        cwd=cwd,
-        env=clean | env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def refused(result: Result) -> str:
-    """The one line of a command that exited with status 2."""
-    assert result.returncode == 2, result
+def refused(result: Result, status: int = 2) -> str:
+    """The one line of a command that did not do what it was asked."""
+    assert result.returncode == status, result
     assert result.stderr.startswith("slotwise: ")
     assert result.stderr.count("\n") == 1
     return result.stderr.strip()
@@ -102,8 +80,8 @@ def test_status_without_a_server_is_one_line(tmp_path: Path) -> None:
 
 
 def test_status_of_a_server_that_is_away_is_one_line(tmp_path: Path) -> None:
-    refused(slotwise(tmp_path, "status", REDIS_URL="redis://localhost:1"))
-    refused(slotwise(tmp_path, "status", REDIS_URL=f"unix://{tmp_path}/none.sock"))
+    refused(slotwise(tmp_path, "status", REDIS_URL="redis://localhost:1"), 3)
+    refused(slotwise(tmp_path, "status", REDIS_URL=f"unix://{tmp_path}/none.sock"), 3)
 
 
 def test_prove_tells_by_its_exit_status(tmp_path: Path, redis_url: str, server: Server) -> None:
@@ -139,4 +117,4 @@ def test_prove_refuses_other_windows(tmp_path: Path, window: str) -> None:
 
 def test_prove_without_a_server_is_one_line(tmp_path: Path) -> None:
     refused(slotwise(tmp_path, "prove"))
-    refused(slotwise(tmp_path, "prove", REDIS_URL="redis://localhost:1"))
+    refused(slotwise(tmp_path, "prove", REDIS_URL="redis://localhost:1"), 3)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from slotwise.job import TERMINAL, State
 
@@ -24,8 +24,14 @@ class Told(BaseModel):
     @classmethod
     def of(cls, value: Any) -> Self:
         """Raises: ValueError for what is no such object."""
-        told = cls.model_validate(value)
-        told._told = value
+        return cls.model_validate(value)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        told = handler(value)
+        if isinstance(value, dict):
+            told._told = value
         return told
 
     def as_dict(self) -> dict[str, Any]:
