@@ -10,7 +10,7 @@ import httpx2
 from typing_extensions import Unpack
 
 from slotwise.client import moves, requests
-from slotwise.client.connection import NEVER_SENT, Access, answer_of, listens, timeouts
+from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
 from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Worker
 from slotwise.client.moves import NoAnswer, Perseverance, Script
@@ -53,9 +53,9 @@ class AsyncClient:
         job = {"algorithm": algorithm, "params": params or {}, **options}
         return await self._run(moves.submit(job, idempotency_key, wait, self._perseverance))
 
-    async def submit_many(self, jobs: Iterable[JobRequest]) -> list[Job]:
+    async def submit_many(self, jobs: Iterable[JobRequest], *, idempotency_key: str | None = None) -> list[Job]:
         """As `Client.submit_many`."""
-        return await self._run(moves.submit_many(jobs, self._perseverance))
+        return await self._run(moves.submit_many(jobs, idempotency_key, self._perseverance))
 
     async def get(self, job_id: str, *, wait: int | None = None) -> Job:
         """As `Client.get`."""
@@ -179,7 +179,7 @@ class _Line:
                 case moves.Pause(seconds):
                     await asyncio.sleep(seconds)
         except httpx2.RequestError as error:
-            return NoAnswer(str(error) or type(error).__name__, sent=not isinstance(error, NEVER_SENT))
+            return NoAnswer(str(error) or type(error).__name__)
         return None
 
     async def _open(self, request: Request) -> Answer:

@@ -10,7 +10,7 @@ import httpx2
 from typing_extensions import Unpack
 
 from slotwise.client import moves, requests
-from slotwise.client.connection import NEVER_SENT, Access, answer_of, listens, timeouts
+from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
 from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Worker
 from slotwise.client.moves import NoAnswer, Perseverance, Script
@@ -61,13 +61,13 @@ class Client:
         job = {"algorithm": algorithm, "params": params or {}, **options}
         return self._run(moves.submit(job, idempotency_key, wait, self._perseverance))
 
-    def submit_many(self, jobs: Iterable[JobRequest]) -> list[Job]:
+    def submit_many(self, jobs: Iterable[JobRequest], *, idempotency_key: str | None = None) -> list[Job]:
         """Queue any number of jobs, in batches of at most 100, each all or none.
 
-        What stops it leaves the batches before submitted: they are the error's `submitted`. A batch is sent again
-        only if the service has certainly not taken it.
+        What stops it leaves the batches before submitted: they are the error's `submitted`. With the same
+        `idempotency_key` and the same jobs it goes on from there: those that are there already are returned.
         """
-        return self._run(moves.submit_many(jobs, self._perseverance))
+        return self._run(moves.submit_many(jobs, idempotency_key, self._perseverance))
 
     def get(self, job_id: str, *, wait: int | None = None) -> Job:
         """The job; `wait`: as soon as it has ended, after so many seconds at most (60) as it is then."""
@@ -197,7 +197,7 @@ class _Line:
                 case moves.Pause(seconds):
                     time.sleep(seconds)
         except httpx2.RequestError as error:
-            return NoAnswer(str(error) or type(error).__name__, sent=not isinstance(error, NEVER_SENT))
+            return NoAnswer(str(error) or type(error).__name__)
         return None
 
     def _open(self, request: Request) -> Answer:

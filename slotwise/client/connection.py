@@ -13,13 +13,6 @@ from slotwise.client.requests import MEDIA_TYPE, Request
 from slotwise.settings import access
 
 SILENCE_SECONDS: Final = 45.0  # of a stream, until it counts as broken: three of the service's pings
-NEVER_SENT: Final = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-)
 
 
 @dataclass(frozen=True)
@@ -35,6 +28,10 @@ class Access:
         where, secret = access(url, key)
         if not where.startswith(("http://", "https://")):
             raise ValueError(f"the service's URL must begin with http:// or https://, not {where!r}")
+        try:
+            httpx2.URL(where)
+        except httpx2.InvalidURL as error:
+            raise ValueError(f"{where!r} is no URL: {error}") from None
         headers = {"User-Agent": f"slotwise/{version('slotwise')}", "Accept": "application/json, */*"}
         return cls(where, headers | ({"Authorization": f"Bearer {secret}"} if secret else {}))
 

@@ -26,7 +26,7 @@ from slotwise.client.problems import (
     PayloadTooLarge,
     Unreachable,
 )
-from slotwise.client.requests import Call, Page, Repeat, Request
+from slotwise.client.requests import Call, Page, Request
 from slotwise.client.stream import Parser
 from slotwise.errors import JobError
 from slotwise.job import State
@@ -42,11 +42,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.1, 5.0  # between tries, where nobody says ho
 
 
 class NoAnswer(Exception):
-    """The connection failed. `sent` False: it was never made, so the service has not seen the request."""
-
-    def __init__(self, why: str, *, sent: bool) -> None:
-        super().__init__(why)
-        self.sent = sent
+    """The connection failed, or there was none: nobody knows whether the service has seen the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +106,13 @@ class Perseverance:
 
     retries: int
 
-    def after_none(self, tried: int, repeat: Repeat, *, sent: bool) -> float | None:
+    def after_none(self, tried: int, request: Request) -> float | None:
         """Seconds until the next try after no answer came; None: give up."""
-        safe = repeat is Repeat.SAFE or (repeat is Repeat.REFUSED and not sent)
-        return backoff(tried) if safe and tried <= self.retries else None
+        return backoff(tried) if request.safe and tried <= self.retries else None
 
-    def after(self, tried: int, repeat: Repeat, error: ApiError) -> float | None:
+    def after(self, tried: int, request: Request, error: ApiError) -> float | None:
         """Seconds until the next try after a refusal; None: give up."""
-        later = {HTTP_TOO_MANY, HTTP_AWAY} if repeat is Repeat.SAFE else {HTTP_TOO_MANY}
-        if repeat is Repeat.NEVER or error.status not in later or tried > self.retries:
+        if not request.safe or error.status not in (HTTP_TOO_MANY, HTTP_AWAY) or tried > self.retries:
             return None
         wait = error.retry_after
         return None if wait is None or wait > RETRY_SECONDS else max(wait, backoff(tried))
@@ -137,14 +131,14 @@ def ask(call: Call[T], perseverance: Perseverance) -> Script[T]:
         try:
             answer: Answer = yield Send(request)
         except NoAnswer as failure:
-            wait = perseverance.after_none(tried, request.repeat, sent=failure.sent)
+            wait = perseverance.after_none(tried, request)
             if wait is None:
                 raise Unreachable(f"no answer to {request.method} {request.path}: {failure}") from failure
         else:
             if answer.status < 300:
                 return call.read(answer)
             error = ApiError.of(answer)
-            wait = perseverance.after(tried, request.repeat, error)
+            wait = perseverance.after(tried, request, error)
             if wait is None:
                 raise error
         yield Pause(wait)
@@ -156,22 +150,26 @@ def submit(job: Mapping[str, Any], key: str | None, wait: int | None, perseveran
     return (yield from ask(requests.submit(job, key or uuid.uuid4().hex, wait), perseverance))
 
 
-def submit_many(jobs: Iterable[Mapping[str, Any]], perseverance: Perseverance) -> Script[list[Job]]:
+def submit_many(
+    jobs: Iterable[Mapping[str, Any]], key: str | None, perseverance: Perseverance
+) -> Script[list[Job]]:
     """In batches, each of them all or none. An ApiError's `submitted` are the jobs of the batches before."""
     done: list[Job] = []
+    key = key or uuid.uuid4().hex
     try:
         for batch in batches(map(requests.entry_of, jobs)):
-            done += yield from _batch(batch, len(done), perseverance)
+            done += yield from _batch(batch, len(done), key, perseverance)
     except ApiError as error:
         error.submitted = (*done, *error.submitted)
         raise
     return done
 
 
-def _batch(batch: list[bytes], at: int, perseverance: Perseverance) -> Script[list[Job]]:
+def _batch(batch: list[bytes], at: int, key: str, perseverance: Perseverance) -> Script[list[Job]]:
     """`at`: how many jobs came before. One that the service finds too large goes in halves."""
     try:
-        return (yield from ask(requests.submit_batch(requests.batch_of(batch)), perseverance))
+        body = requests.batch_of(batch)
+        return (yield from ask(requests.submit_batch(body, f"{key}:{at}"), perseverance))
     except PayloadTooLarge:
         if len(batch) == 1:
             raise
@@ -179,9 +177,9 @@ def _batch(batch: list[bytes], at: int, perseverance: Perseverance) -> Script[li
         error.errors = [row | {"pointer": _shifted(row.get("pointer", ""), at)} for row in error.errors]
         raise
     half = len(batch) // 2
-    first = yield from _batch(batch[:half], at, perseverance)
+    first = yield from _batch(batch[:half], at, key, perseverance)
     try:
-        return first + (yield from _batch(batch[half:], at + half, perseverance))
+        return first + (yield from _batch(batch[half:], at + half, key, perseverance))
     except ApiError as error:
         error.submitted = (*first, *error.submitted)
         raise
@@ -264,7 +262,7 @@ def events(job_id: str, last: str, patience: float) -> Script[None]:
                     yield Give(event)
                     if event.name == "end":
                         return
-            why: Exception = NoAnswer("the stream ended before the job did", sent=True)
+            why: Exception = NoAnswer("the stream ended before the job did")
         except NoAnswer as failure:
             why = failure
         except ApiError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -20,14 +19,6 @@ M = TypeVar("M", bound=Told)
 
 MEDIA_TYPE: Final = "text/event-stream"
 _ROUTES: Final = frozenset({"concurrency", "batch", "cancel", "retry", ".", ".."})  # paths that are no job's id
-
-
-class Repeat(Enum):
-    """When a request may be sent again by itself."""
-
-    SAFE = "safe"  # it reads, or the service knows it again: after no answer too
-    REFUSED = "refused"  # only where it was certainly not carried out
-    NEVER = "never"
 
 
 class Options(TypedDict, total=False):
@@ -58,14 +49,17 @@ class JobRequest(Options, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`wait_seconds`: for which the service may hold its answer back, as it was asked to."""
+    """`safe`: it may be sent again after no answer came: it reads, or the service knows it again by its key.
+
+    `wait_seconds`: for which the service may hold its answer back, as it was asked to.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    repeat: Repeat = Repeat.NEVER
+    safe: bool = False
     wait_seconds: float = 0.0
 
 
@@ -87,12 +81,12 @@ class Page:
 
 def submit(job: Mapping[str, Any], key: str, wait: int | None) -> Call[Job]:
     headers = {"Idempotency-Key": key, **_preferring(wait)}
-    return Call(_post("/jobs", job, Repeat.SAFE, headers, wait or 0), _one(Job))
+    return Call(_post("/jobs", job, headers, wait or 0), _one(Job))
 
 
-def submit_batch(body: bytes) -> Call[list[Job]]:
+def submit_batch(body: bytes, key: str) -> Call[list[Job]]:
     """`body`: as `batch_of` puts it together."""
-    request = Request("POST", "/jobs/batch", headers=_JSON, body=body, repeat=Repeat.REFUSED)
+    request = Request("POST", "/jobs/batch", headers={**_JSON, "Idempotency-Key": key}, body=body, safe=True)
     return Call(request, lambda answer: list(_many(Job, "jobs")(answer)))
 
 
@@ -101,12 +95,12 @@ def batch_of(entries: Sequence[bytes]) -> bytes:
 
 
 def get(job_id: str, wait: int | None = None) -> Call[Job]:
-    request = Request("GET", _job(job_id), headers=_preferring(wait), repeat=Repeat.SAFE, wait_seconds=wait or 0)
+    request = Request("GET", _job(job_id), headers=_preferring(wait), safe=True, wait_seconds=wait or 0)
     return Call(request, _one(Job))
 
 
 def listing(query: Mapping[str, object]) -> Call[Page]:
-    return Call(Request("GET", "/jobs", query=_query(query), repeat=Repeat.SAFE), _page)
+    return Call(Request("GET", "/jobs", query=_query(query), safe=True), _page)
 
 
 def cancel(job_id: str) -> Call[Job]:
@@ -122,21 +116,21 @@ def erase(job_id: str) -> Call[None]:
 
 
 def logs(job_id: str, tail: int | None) -> Call[str]:
-    request = Request("GET", _job(job_id, "logs"), query=_query({"tail": tail}), repeat=Repeat.SAFE)
+    request = Request("GET", _job(job_id, "logs"), query=_query({"tail": tail}), safe=True)
     return Call(request, lambda answer: answer.body.decode("utf-8", "replace"))
 
 
 def explain(job_id: str) -> Call[Explanation]:
-    return Call(Request("GET", _job(job_id, "explain"), repeat=Repeat.SAFE), _one(Explanation))
+    return Call(Request("GET", _job(job_id, "explain"), safe=True), _one(Explanation))
 
 
 def events(job_id: str, last: str) -> Request:
     headers = {"Accept": MEDIA_TYPE, "Cache-Control": "no-store"} | ({"Last-Event-ID": last} if last else {})
-    return Request("GET", _job(job_id, "events"), headers=headers, repeat=Repeat.SAFE)
+    return Request("GET", _job(job_id, "events"), headers=headers, safe=True)
 
 
 def concurrency() -> Call[Concurrency]:
-    return Call(Request("GET", "/jobs/concurrency", repeat=Repeat.SAFE), _one(Concurrency))
+    return Call(Request("GET", "/jobs/concurrency", safe=True), _one(Concurrency))
 
 
 def set_concurrency(
@@ -160,7 +154,7 @@ def foretold(request: Request) -> Call[Effect]:
 
 
 def workers() -> Call[tuple[Worker, ...]]:
-    return Call(Request("GET", "/workers", repeat=Repeat.SAFE), _many(Worker, "workers"))
+    return Call(Request("GET", "/workers", safe=True), _many(Worker, "workers"))
 
 
 def steer_worker(name: str, what: str) -> Call[Worker]:
@@ -189,13 +183,13 @@ _JSON: Final = {"Content-Type": "application/json"}
 def _post(
     path: str,
     body: Mapping[str, Any] | None = None,
-    repeat: Repeat = Repeat.NEVER,
     headers: Mapping[str, str] | None = None,
     wait_seconds: float = 0.0,
 ) -> Request:
     data = None if body is None else _encoded(body)
     sent = {**(_JSON if data else {}), **(headers or {})}
-    return Request("POST", path, headers=sent, body=data, repeat=repeat, wait_seconds=wait_seconds)
+    known_again = "Idempotency-Key" in sent
+    return Request("POST", path, headers=sent, body=data, safe=known_again, wait_seconds=wait_seconds)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

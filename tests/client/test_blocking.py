@@ -22,6 +22,7 @@ from slotwise.client.problems import (
     Unreachable,
     WorkerNotFound,
 )
+from slotwise.client.requests import JobRequest
 from slotwise.job import State
 from tests.client.stranger import stranger
 from tests.facts import wait_until
@@ -120,7 +121,7 @@ def test_lost_answers(client: Client, proxy: Proxy, fleet: Fleet) -> None:
     cut = threading.Event()
 
     def once(data: bytes) -> bool:
-        return data.startswith((b"POST /jobs ", b"GET ")) and not cut.is_set() and not cut.set()
+        return data.startswith((b"POST /jobs", b"GET ")) and not cut.is_set() and not cut.set()
 
     proxy.swallow = once
     job = client.submit("Add", {"a": 1, "b": 2})
@@ -132,12 +133,26 @@ def test_lost_answers(client: Client, proxy: Proxy, fleet: Fleet) -> None:
     assert client.get(job.job_id).ended
     assert proxy.cut == 2
 
+    cut.clear()
+    many: list[JobRequest] = [{"algorithm": "Add", "params": {"a": n, "b": 0}} for n in range(150)]
+    jobs = client.submit_many(iter(many), idempotency_key="k")
+    assert proxy.cut == 3
+    assert [client.result(job.job_id, timeout=20) for job in jobs[95:105]] == list(range(95, 105))
+    assert [job.job_id for job in client.submit_many(many, idempotency_key="k")] == [job.job_id for job in jobs]
+    assert fleet.redis.hget(fleet.keys.counts, "created:Add") == b"151", "sent three times, once each"
+    many[117] = {"algorithm": "Add", "params": {"a": "x", "b": 0}}
+    with pytest.raises(InvalidRequest) as invalid:
+        client.submit_many(many)
+    assert (invalid.value.errors[0]["pointer"], len(invalid.value.submitted)) == ("#/jobs/117/params/a", 100)
+    with Client(str(fleet.front(MAX_BODY_BYTES="2000").base_url)) as narrow:
+        assert [job.params["a"] for job in narrow.submit_many(many[:100])] == list(range(100))
+
     held = client.submit("Hold", {"seconds": 60})
-    wait_until(lambda: client.get(held.job_id).status == "running", what="it runs")
+    wait_until(lambda: client.get(held.job_id).status == "running", within=20, what="it runs")
     proxy.swallow = lambda data: b"/cancel" in data
     with pytest.raises(Unreachable, match="/cancel"):
         client.cancel(held.job_id)
-    assert proxy.cut == 3, "a cancel is sent once"
+    assert proxy.cut == 4, "a cancel is sent once"
     assert client.wait(held.job_id, timeout=20).status == "cancelled"
 
 
@@ -176,8 +191,8 @@ def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Unreachable) as error:
             client.concurrency()
         assert (error.value.status, error.value.type) == (None, "unreachable")
-    for wrong in ("localhost:8000", "ftp://x"):
-        with pytest.raises(ValueError, match="must begin with http"):
+    for wrong in ("localhost:8000", "ftp://x", "http://x:y"):
+        with pytest.raises(ValueError, match=r"must begin with http|is no URL"):
             Client(wrong)
     monkeypatch.setenv("SLOTWISE_URL", f"http://127.0.0.1:{free_port()}")
     with Client(retries=0) as client, pytest.raises(Unreachable):

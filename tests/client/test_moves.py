@@ -26,8 +26,7 @@ from slotwise.client.requests import Request
 THRICE = Perseverance(3)
 JOB = {"job_id": "a", "status": "pending"}
 Reply = Answer | NoAnswer
-LOST = NoAnswer("reset", sent=True)
-UNSENT = NoAnswer("refused", sent=False)
+LOST = NoAnswer("reset")
 
 
 def ok(value: object, status: int = 200) -> Answer:
@@ -40,6 +39,9 @@ def problem(slug: str, status: int, retry_after: str = "", **more: Any) -> Answe
     return Answer(
         status, headers | ({"retry-after": retry_after} if retry_after else {}), json.dumps(body).encode()
     )
+
+
+REFUSALS: list[Reply] = [LOST, problem("store-unavailable", 503, "1"), problem("queue-full", 429, "2")]
 
 
 def carried_out(script: Script[Any], answer: Callable[[Request], Reply]) -> tuple[Any, list[Any]]:
@@ -71,9 +73,7 @@ def in_turn(*replies: Reply) -> tuple[Callable[[Request], Reply], list[Request]]
     return answer, sent
 
 
-@pytest.mark.parametrize(
-    "reply", [LOST, UNSENT, problem("store-unavailable", 503, "1"), problem("queue-full", 429, "2")]
-)
+@pytest.mark.parametrize("reply", REFUSALS)
 def test_a_submit_is_sent_again_under_one_key(reply: Reply) -> None:
     answer, sent = in_turn(reply, reply, ok(JOB, 202))
     job, waits = carried_out(moves.submit({"algorithm": "Add"}, None, None, THRICE), answer)
@@ -113,9 +113,7 @@ def test_a_read_gives_up(replies: list[Reply], raised: type[ApiError]) -> None:
         requests.changed(requests.clear_concurrency(None)),
     ],
 )
-@pytest.mark.parametrize(
-    "reply", [LOST, UNSENT, problem("store-unavailable", 503, "1"), problem("rate-limited", 429, "1")]
-)
+@pytest.mark.parametrize("reply", REFUSALS)
 def test_what_is_not_idempotent_is_sent_once(call: requests.Call[Any], reply: Reply) -> None:
     answer, sent = in_turn(reply)
     error, waits = carried_out(moves.ask(call, THRICE), answer)
@@ -123,19 +121,12 @@ def test_what_is_not_idempotent_is_sent_once(call: requests.Call[Any], reply: Re
     assert (len(sent), waits) == (1, [])
 
 
-@pytest.mark.parametrize(
-    ("reply", "times"),
-    [
-        (LOST, 1),
-        (problem("store-unavailable", 503, "1"), 1),
-        (UNSENT, 4),
-        (problem("queue-full", 429, "1"), 4),
-    ],
-)
-def test_a_batch_is_sent_again_only_if_it_was_not_taken(reply: Reply, times: int) -> None:
+@pytest.mark.parametrize("reply", REFUSALS)
+def test_a_batch_is_sent_again_under_one_key(reply: Reply) -> None:
     answer, sent = in_turn(*[reply] * 4)
-    error, _ = carried_out(moves.submit_many([{"algorithm": "Add"}], THRICE), answer)
-    assert (isinstance(error, ApiError), len(sent)) == (True, times)
+    error, _ = carried_out(moves.submit_many([{"algorithm": "Add"}], None, THRICE), answer)
+    assert (isinstance(error, ApiError), len(sent)) == (True, 4)
+    assert len({request.headers["Idempotency-Key"] for request in sent}) == 1
 
 
 def batch_of(request: Request) -> list[dict[str, Any]]:
@@ -157,19 +148,21 @@ def numbered(count: int, **more: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_many_jobs_go_in_batches_and_in_order() -> None:
-    sizes: list[int] = []
+    sizes, keys = list[int](), list[str]()
 
     def answer(request: Request) -> Answer:
         jobs = batch_of(request)
         sizes.append(len(jobs))
+        keys.append(request.headers["Idempotency-Key"])
         return taken(jobs)
 
-    jobs, _ = carried_out(moves.submit_many(numbered(250), THRICE), answer)
+    jobs, _ = carried_out(moves.submit_many(numbered(250), "key", THRICE), answer)
     assert (sizes, [job.job_id for job in jobs]) == ([100, 100, 50], [str(n) for n in range(250)])
+    assert keys == ["key:0", "key:100", "key:200"], "the same again, when it is called again"
     sizes.clear()
-    jobs, _ = carried_out(moves.submit_many(numbered(5, text="x" * 90_000), THRICE), answer)
+    jobs, _ = carried_out(moves.submit_many(numbered(5, text="x" * 90_000), "key", THRICE), answer)
     assert (sizes, len(jobs)) == ([2, 2, 1], 5)
-    assert carried_out(moves.submit_many([], THRICE), answer) == ([], [])
+    assert carried_out(moves.submit_many([], "key", THRICE), answer) == ([], [])
 
 
 def test_a_batch_that_is_too_large_goes_in_halves() -> None:
@@ -179,7 +172,7 @@ def test_a_batch_that_is_too_large_goes_in_halves() -> None:
             return problem("payload-too-large", 413)
         return taken(jobs)
 
-    error, _ = carried_out(moves.submit_many(numbered(100), THRICE), answer)
+    error, _ = carried_out(moves.submit_many(numbered(100), "key", THRICE), answer)
     assert isinstance(error, PayloadTooLarge)
     assert [job.job_id for job in error.submitted] == [str(n) for n in range(80)]
 
@@ -190,7 +183,7 @@ def test_what_stops_many_says_where_and_what_is_done() -> None:
         rows = [{"pointer": "#/jobs/17/params/n", "detail": "must be an integer"}, {"pointer": "#", "detail": "x"}]
         return problem("invalid-request", 422, errors=rows) if jobs[0]["params"]["n"] else taken(jobs)
 
-    error, _ = carried_out(moves.submit_many(numbered(150), THRICE), answer)
+    error, _ = carried_out(moves.submit_many(numbered(150), "key", THRICE), answer)
     assert isinstance(error, InvalidRequest)
     assert [row["pointer"] for row in error.errors] == ["#/jobs/117/params/n", "#"]
     assert [job.job_id for job in error.submitted] == [str(n) for n in range(100)]
@@ -255,7 +248,7 @@ def test_a_stream_goes_on_where_it_broke() -> None:
     ended = listened(
         *(STREAM, event("log", 1) + event("log", 2)[:-1], LOST),  # half of the second is no event
         *(STREAM, event("log", 2), b""),  # a front end that stops
-        UNSENT,
+        LOST,
         problem("store-unavailable", 503, "1"),
         *(STREAM, b": ping\n\n", event("end", 3)),
     )
@@ -266,7 +259,7 @@ def test_a_stream_goes_on_where_it_broke() -> None:
 def test_a_stream_that_will_not_come() -> None:
     error, numbers, _ = listened(STREAM, event("log", 1), LOST, problem("job-not-found", 404))
     assert (type(error), numbers) == (JobNotFound, [1])
-    error, _, asked = listened(UNSENT, patience=-1)
+    error, _, asked = listened(LOST, patience=-1)
     assert (type(error), asked) == (Unreachable, [""])
     error, _, _ = listened(problem("too-many-listeners", 503, "5"), patience=-1)
     assert type(error.__cause__) is TooManyListeners
