@@ -13,7 +13,9 @@ from tests.fleet import ROOT
 SOURCE = """
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
-from slotwise import Algorithm, Context, algorithm, preload
+from slotwise import Algorithm, ApiError, AsyncClient, Client, Context, algorithm, preload
+from slotwise import Nobody  # error
+from slotwise.client import Job
 
 @algorithm
 def Bare(a: int, b: str = "x") -> float:
@@ -42,6 +44,16 @@ algorithm(timeout="60")  # error
 
 @preload  # error
 def wants(path: str) -> None: ...
+
+async def use(client: Client, other: AsyncClient, error: ApiError) -> None:
+    assert_type(client.submit("Bare", {"a": 1}, priority=3), Job)
+    assert_type(await other.wait("id", timeout=1), Job)
+    assert_type([job async for job in other.jobs(status="failed")], list[Job])
+    assert_type(error.retry_after, float | None)
+    client.submit("Bare", priority="high")  # error
+    client.submit("Bare", colour="blue")  # error
+    client.submit_many([{"params": {}}])  # error
+    client.get("id").status = "failed"  # error
 """
 
 

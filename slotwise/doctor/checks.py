@@ -77,7 +77,7 @@ def _of_waiting(looks: Sequence[Look], fleet: Fleet, *, stock_alive: bool) -> It
     if not (fleet.alive or stock_alive):
         due = (each.id for each in waiting if (each.score or 0) <= fleet.now_ms or (each.score or 0) >= HIDDEN)
         yield from finding("no-worker", due)
-    elif fleet.alive and not stock_alive:  # what a stock worker serves stands nowhere
+    elif fleet.alive:  # what a stock worker serves stands nowhere
         orphans = [each for each in waiting if each.function and each.function not in fleet.served]
         names = Counter(shown(each.function or b"") for each in orphans)
         told = ", ".join(f"{name} ({count})" for name, count in names.most_common(10))

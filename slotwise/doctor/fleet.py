@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from slotwise.doctor.report import shown
 from slotwise.keys import Keys
 
-LOOKS: Final = 5  # at workers that come and go between two reads
+LOOKS: Final = 20  # at workers that come and go between two reads
 OVERDUE: Final = 3  # lease lengths without a sign of life: an observer would have taken it back
 
 
@@ -48,14 +48,15 @@ class Fleet:
 
 def read(redis: Redis, keys: Keys, most: int) -> Fleet:
     """At most `most` slots are looked at."""
-    known: set[bytes] = set()
+    asked: list[bytes] = []
+    names, rows = _reply(redis, keys, asked, most)
     for _ in range(LOOKS):
-        names, rows = _reply(redis, keys, sorted(known), most)
-        leases = rows[0]
-        if set(leases) <= known:
+        if set(rows[0]) <= set(asked):
             break
-        known = set(leases)
-    workers = {name: rows[6 + 2 * at : 8 + 2 * at] for at, name in enumerate(sorted(known)) if name in leases}
+        asked = sorted(rows[0])
+        names, rows = _reply(redis, keys, asked, most)
+    leases = rows[0]
+    workers = {name: rows[6 + 2 * at : 8 + 2 * at] for at, name in enumerate(asked) if name in leases}
     seconds, microseconds = rows[5]
     return Fleet(
         now_ms=seconds * 1000 + microseconds // 1000,

@@ -122,6 +122,18 @@ OURS: dict[str, tuple[Ill, dict[str, int]]] = {
         lambda client: (ours(client), waiting(client), client.zadd(KEYS.running, {"a": 1})),
         {"slot-without-holder": 1},
     ),
+    "a running job": (
+        lambda client: (
+            ours(client),
+            client.set(PAYLOAD + "a", CALL),
+            client.zadd(KEYS.queue, {"a": HIDDEN}),
+            client.zadd(KEYS.running, {"a": 1}),
+            client.hset(KEYS.held("w"), "a", "1-token Add"),
+            client.set(IN_PROGRESS + "a", 1),
+            client.hset(RECORD + "a", "state", "running"),
+        ),
+        {},
+    ),
     "stuck": (
         lambda client: (ours(client), waiting(client), client.set(IN_PROGRESS + "a", 1)),
         {"stuck-in-progress": 1},
