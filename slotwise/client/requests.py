@@ -222,7 +222,9 @@ def _query(given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
 
 
 def _shown(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"{value:f}" if isinstance(value, float) else str(value)  # never with an exponent
 
 
 def _one(model: type[M]) -> Callable[[Answer], M]:

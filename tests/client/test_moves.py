@@ -203,9 +203,12 @@ def test_pages_are_asked_for_as_they_are_needed() -> None:
         asked.append(dict(request.query))
         return ok(pages[asked[-1].get("cursor")])
 
-    _, jobs = carried_out(moves.jobs({"status": "failed", "limit": 2, "label": None}, THRICE), answer)
+    _, jobs = carried_out(
+        moves.jobs({"status": "failed", "min_running_seconds": 1e-5, "label": None}, THRICE), answer
+    )
     assert [job.job_id for job in jobs] == ["1", "2", "3"]
-    assert asked == [{"status": "failed", "limit": "2"}, {"status": "failed", "limit": "2", "cursor": "c"}]
+    query = {"status": "failed", "min_running_seconds": "0.000010"}
+    assert asked == [query, query | {"cursor": "c"}]
 
 
 def test_a_wait_ends_by_itself() -> None:
