@@ -70,7 +70,9 @@ def _tell(seen: Concurrency, algorithm: str | None, as_json: bool) -> None:
     if algorithm is not None:
         if algorithm not in seen.algorithms:
             raise click.UsageError(f"no algorithm is called {algorithm!r}")
-        output.facts(_with_override(seen.algorithms[algorithm].as_dict()))
+        told = seen.algorithms[algorithm].as_dict()
+        own = {"max_concurrent": "none of its own"} if told.get("max_concurrent") is None else {}
+        output.facts(_with_override(told | own))
         return
     output.facts(_with_override({name: getattr(seen, name) for name in SHOWN} | {"override": seen.override}))
 

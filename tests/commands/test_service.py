@@ -107,7 +107,8 @@ def test_slots_and_workers(shell: Shell) -> None:
     assert shell.json("cap")["max_concurrent"] == 3
     assert rows(shell("cap", "--clear"))["max_concurrent"] == "10"
     assert rows(shell("cap", "1", "--algorithm", "Add"))["max_concurrent"] == "1"
-    assert "override" not in rows(shell("cap", "--clear", "--algorithm", "Add"))
+    cleared = rows(shell("cap", "--clear", "--algorithm", "Add"))
+    assert "override" not in cleared and cleared["max_concurrent"] == "none of its own"
     for wrong in (("1", "--clear"), ("--ttl", "1"), ("--dry-run",), ("-1",), ("x",)):
         shell("cap", *wrong, status=2)
 
