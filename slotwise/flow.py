@@ -61,8 +61,12 @@ class Point:
 
 
 def course(samples: Iterable[Sample], since_ms: int) -> list[Point]:
-    """The points of a window: at most MOST_POINTS, evenly spread, up to the last sample."""
-    taken = [sample for sample in samples if sample.at_ms >= since_ms]
+    """The points of a window: at most MOST_POINTS, evenly spread, up to the last sample, which is of now.
+
+    What a clock that was ahead has left is none of it.
+    """
+    told = list(samples)
+    taken = [sample for sample in told if since_ms <= sample.at_ms <= told[-1].at_ms]
     stride = max(1, -(-(len(taken) - 1) // MOST_POINTS))
     chosen = taken[::-stride][::-1]
     return [Point(first, last) for first, last in pairwise(chosen) if first.at_ms < last.at_ms]

@@ -107,7 +107,7 @@ class LeaseStore:
     def sample(self) -> None:
         """Keep what the fleet has done by now, if nobody has of late."""
         if self._sample_at <= time.monotonic():
-            scripts.SAMPLE.run_blocking(self._redis, self._keys.of_samples, ["", STEP_MS, MOST_SAMPLES])
+            scripts.SAMPLE.run_blocking(self._redis, self._keys.of_samples, ["", STEP_MS, MOST_SAMPLES, ""])
             self._sample_at = time.monotonic() + STEP_MS / 1000
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from slotwise.keys import RECORD, Keys
 from slotwise.pace import Pace
 from slotwise.snapshot import Snapshot
 
+SAMPLES_A_PAGE: Final = 500  # so that a day of them does not hold the event loop
 AUDIT_ENTRIES: Final = 1000  # as override.lua keeps
 
 Change = Literal["configured", "declared", "set", "cleared", "expired"]
@@ -85,11 +86,14 @@ class Steering:
         """What the fleet did of late, up to now."""
         keys = self._keys
         with reachable():
-            now = await scripts.SAMPLE.run(self._redis, keys.of_samples, ["", STEP_MS, MOST_SAMPLES])
+            now = await scripts.SAMPLE.run(self._redis, keys.of_samples, ["", STEP_MS, MOST_SAMPLES, "tell"])
             present = Sample.of(dict(zip(now[::2], now[1::2], strict=True)))
             since_ms = present.at_ms - window_seconds * 1000
-            rows = await self._redis.execute_command("XRANGE", keys.samples, since_ms, "+")
-        return course([*(Sample.of(fields) for _, fields in rows), present], since_ms)
+            samples, start = list[Sample](), str(since_ms)
+            while rows := await self._redis.xrange(keys.samples, start, count=SAMPLES_A_PAGE):
+                samples += [Sample.of(fields) for _, fields in rows]
+                start = f"({rows[-1][0].decode()}"
+        return course([*samples, present], since_ms)
 
     async def resize(
         self, cap: int | None, *, by: str, algorithm: str = "", reason: str = "", ttl_ms: int | None = None

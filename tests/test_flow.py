@@ -35,6 +35,11 @@ def test_a_server_that_lost_its_counts_begins_anew() -> None:
     assert point.sums["created"] == 8
 
 
+def test_what_a_clock_that_was_ahead_left_is_not_told() -> None:
+    points = course([at(0), at(9_000_000, created=1), at(15_000, created=2)], 0)
+    assert [(point.first.at_ms, point.last.at_ms) for point in points] == [(0, 15_000)]
+
+
 def test_a_window_begins_where_it_says_and_ends_now() -> None:
     samples = [at(n * 1_000, created=n) for n in range(10)]
     points = course(samples, 4_500)
@@ -75,7 +80,7 @@ def test_one_sample_a_step_whoever_takes_it(redis_url: str) -> None:
     client, keys = redis.Redis.from_url(redis_url), Keys()
 
     def sample(now: int, most: int = 100) -> None:
-        scripts.SAMPLE.run_blocking(client, keys.of_samples, [now, STEP_MS, most])
+        scripts.SAMPLE.run_blocking(client, keys.of_samples, [now, STEP_MS, most, ""])
 
     for now in (100_000, 100_001, 114_999, 115_000, 129_999, 130_000):
         sample(now)
@@ -87,6 +92,12 @@ def test_one_sample_a_step_whoever_takes_it(redis_url: str) -> None:
     for now in range(65_000, 65_000 + 500 * STEP_MS, STEP_MS):
         sample(now, most=10)
     assert client.xlen(keys.samples) < 250, "as Redis trims: whole nodes"
+    last = 65_000 + 499 * STEP_MS
+    assert scripts.SAMPLE.run_blocking(client, keys.of_samples, [last + 1, STEP_MS, 10, ""]) == []
+    assert scripts.SAMPLE.run_blocking(client, keys.of_samples, [last + 1, STEP_MS, 10, "tell"])[:2] == [
+        b"at",
+        last + 1,
+    ]
     client.close()
 
 

@@ -8,6 +8,7 @@ handlers, and is none itself: whoever configures the log, before or after, finds
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -28,9 +29,10 @@ class Stream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._process = os.getpid()
 
     def write(self, text: str) -> int:
-        job = None if _handled.get() else context.current()
+        job = None if _handled.get() or os.getpid() != self._process else context.current()
         if job is None or not isinstance(text, str):
             return self._stream.write(text)
         job.voice.log(text.encode("utf-8", "backslashreplace"))
@@ -69,7 +71,7 @@ def listen() -> None:
     heard, call_handlers = Eavesdropper(), logging.Logger.callHandlers
 
     def call_all(logger: logging.Logger, record: logging.LogRecord) -> None:
-        heard.handle(record)
+        heard.emit(record)  # not `handle`: a thread that is asked to end would leave its lock taken
         before = _handled.set(True)
         try:
             call_handlers(logger, record)

@@ -70,8 +70,8 @@ class Heirs:
             if state == b"Z":
                 return Kind.OTHER if pid in self._met else Kind.ENDED
             environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except PermissionError:  # nor could we kill it
-            return Kind.OTHER
+        except PermissionError:  # another user's, which we could not kill either; or one that guards its secrets
+            return Kind.HEIR if pid not in self._own and _killable(pid) else Kind.OTHER
         except (FileNotFoundError, ProcessLookupError):
             return Kind.ENDING
         if environment:
@@ -86,3 +86,11 @@ class Heirs:
             return Kind.HEIR
         other_zygote = any(each.startswith(self._name) for each in carried)
         return Kind.OTHER if other_zygote or pid in self._own else Kind.HEIR
+
+
+def _killable(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (PermissionError, ProcessLookupError):
+        return False
+    return True

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from slotwise.settings import without_secrets
 from worker import guardian, kernel
+from worker.apart import apart
 from worker.heirs import Heirs
 from worker.zygote import MARK
 
@@ -58,9 +59,9 @@ class Household:
 
     async def gone(self) -> None:
         """Until nothing that the zygote left behind is alive; once. It has been told to end, or has died."""
-        if not await asyncio.to_thread(_says_nothing_left, self._line):
+        if not await apart(_says_nothing_left, self._line):
             self._process.kill()  # it is stuck, or somebody else has killed it
-            await asyncio.to_thread(self._process.wait)
+            await apart(self._process.wait)
             while self._heirs.strike():  # noqa: ASYNC110  (there is nothing that would wake us)
                 await asyncio.sleep(LOOK_SECONDS)
         os.close(self._line)
@@ -68,7 +69,7 @@ class Household:
 
     async def tidied(self) -> None:
         """After `gone`: until temporary files are removed as well, or that takes long; then it goes on alone."""
-        await asyncio.to_thread(self._reaper.join, STOP_SECONDS)
+        await apart(self._reaper.join, STOP_SECONDS)
 
 
 def _says_nothing_left(line: int) -> bool:

@@ -43,6 +43,15 @@ class Body:
     outcome: tuple[bytes, bytes] | None = None
 
 
+@dataclass
+class _Order:
+    """`passed` goes with a SPAWN, of `body`."""
+
+    message: bytes
+    passed: socket.socket | None = None
+    body: Body | None = None
+
+
 class Link:
     def __init__(self, modules: Sequence[str], max_message_bytes: int, processes: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -51,7 +60,7 @@ class Link:
         self._bodies: dict[str, Body] = {}
         self._keys = 0
         self._unpacker = frames.Unpacker()
-        self._orders: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._orders: deque[_Order] = deque()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._buried: asyncio.Task[None] | None = None
         start = {
@@ -117,20 +126,20 @@ class Link:
         body = Body(str(self._keys), ours, frames.Unpacker(self._max_message_bytes), self._loop.create_future())
         self._bodies[body.key] = body
         self._loop.add_reader(ours, self._read, body)
-        self._order(frames.pack(frames.SPAWN, body.key.encode()), theirs)
+        self._order(_Order(frames.pack(frames.SPAWN, body.key.encode()), theirs, body))
         return body
 
     def ask(self, body: Body) -> None:
         """SIGINT to the body's own process, which raises `Cancelled`: its page says that it is cancelled."""
-        self._order(frames.pack(frames.ASK, body.key.encode()), None)
+        self._order(_Order(frames.pack(frames.ASK, body.key.encode())))
 
     def terminate(self, body: Body) -> None:
         """SIGTERM to each process of the body's tree."""
-        self._order(frames.pack(frames.TERMINATE, body.key.encode()), None)
+        self._order(_Order(frames.pack(frames.TERMINATE, body.key.encode())))
 
     def kill(self, body: Body) -> None:
         """Kill the body's whole process tree; `ended` says when it is gone."""
-        self._order(frames.pack(frames.KILL, body.key.encode()), None)
+        self._order(_Order(frames.pack(frames.KILL, body.key.encode())))
 
     def forget(self, body: Body) -> None:
         """Free what an ended body held."""
@@ -138,39 +147,51 @@ class Link:
         body.channel.close()
         del self._bodies[body.key]
 
-    def _order(self, message: bytes, passed: socket.socket | None) -> None:
+    def _order(self, order: _Order) -> None:
         if not self.open:
-            if passed is not None:
-                passed.close()
+            if order.passed is not None:
+                order.passed.close()
             return
-        self._orders.append((message, passed))
+        self._orders.append(order)
         if len(self._orders) == 1:
             self._send_orders()
 
     def _send_orders(self) -> None:
         """Send what the socket takes; the rest when it takes more. A full socket is no dead zygote."""
         while self._orders:
-            message, passed = self._orders[0]
+            order = self._orders[0]
             try:
-                descriptors = [] if passed is None else [passed.fileno()]
-                sent = socket.send_fds(self._control, [message], descriptors)
+                descriptors = [] if order.passed is None else [order.passed.fileno()]
+                sent = socket.send_fds(self._control, [order.message], descriptors)
             except BlockingIOError:
                 self._loop.add_writer(self._control, self._send_orders)
                 return
             except OSError as error:
+                if error.errno in shortage.ERRNOS and self._gave_up(order, error):
+                    continue
                 if error.errno in shortage.ERRNOS:
                     self._loop.remove_writer(self._control)  # it has room, and would call us all the time
                     self._loop.call_later(SHORT_SECONDS, self._send_orders)
                     return
                 break  # the zygote is gone, as `_hear` will hear
-            if passed is not None:
-                passed.close()
-            if sent < len(message):
-                self._orders[0] = (message[sent:], None)
+            if order.passed is not None:
+                order.passed.close()
+            if sent < len(order.message):
+                self._orders[0] = _Order(order.message[sent:])
             else:
                 self._orders.popleft()
         if self.open:
             self._loop.remove_writer(self._control)
+
+    def _gave_up(self, order: _Order, error: OSError) -> bool:
+        """Whether this was a SPAWN: no order may wait behind one, least of all a KILL."""
+        if order.body is None or order.passed is None:
+            return False
+        self._orders.popleft()
+        order.passed.close()
+        if not order.body.ended.done():
+            order.body.ended.set_exception(NoProcess(str(error)))
+        return True
 
     def _hear(self) -> None:
         data = _received(self._control)
@@ -213,9 +234,9 @@ class Link:
         self._loop.remove_writer(self._control)
         self._control.close()
         os.close(self._lifeline)
-        for _, passed in self._orders:
-            if passed is not None:
-                passed.close()
+        for order in self._orders:
+            if order.passed is not None:
+                order.passed.close()
         self._orders.clear()
 
     def _read(self, body: Body) -> bool:

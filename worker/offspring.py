@@ -36,7 +36,9 @@ class Offspring:
         self._brood = Brood()
         self._bodies: dict[int, Body] = {}
         self._orphans_ends: dict[int, End] = {}  # reaped, and nobody's yet
-        self._helpers: set[int] = set()  # that run no job: one waits for its own, others clean up
+        self._helpers = (
+            self._brood.now()
+        )  # that run no job: modules' own, those that wait for one, those that clean up
         _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
 
     def leave(self) -> None:
@@ -76,11 +78,11 @@ class Offspring:
     def gone(self) -> list[tuple[Body, End]]:
         """Reap what has ended, kill orphans: the jobs of which nothing is left since the last call."""
         self._reap()
-        ending = [body for body in self._bodies.values() if body.end is not None]
-        if not ending:
+        if all(body.end is None for body in self._bodies.values()):
             self._orphans_ends.clear()
             return []
         self._sweep()
+        ending = [body for body in self._bodies.values() if body.end is not None]  # some since then
         self._charge(ending)
         self._attribute(ending)
         gone = [(body, body.end) for body in ending if body.end is not None and not body.left]
@@ -161,7 +163,8 @@ class Offspring:
 
 
 def _ask(body: Body) -> None:
-    os.kill(body.pid, signal.SIGINT)
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(body.pid, signal.SIGINT)
 
 
 def _terminate(body: Body) -> None:

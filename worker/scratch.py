@@ -30,19 +30,29 @@ class Scratch:
     """A zygote's directory. Raises: OSError where none can be made."""
 
     def __init__(self) -> None:
-        made = Path(tempfile.mkdtemp(prefix=UNLOCKED))
-        self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._made = 0
-        self.path = made.rename(made.with_name(PREFIX + made.name[len(UNLOCKED) :]))
+        self.path, self._lock = self._locked()
+
+    @staticmethod
+    def _locked() -> tuple[Path, int]:
+        made = Path(tempfile.mkdtemp(prefix=UNLOCKED))
+        lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return made.rename(made.with_name(PREFIX + made.name[len(UNLOCKED) :])), lock
 
     def pass_on(self) -> None:
         """Leave the lock to the process that has forked us."""
         os.close(self._lock)
 
     def new(self) -> Path:
-        """The directory of one job, whose process makes it."""
+        """The directory of one job, whose process makes it.
+
+        Where somebody has removed the one above, there is another: the next start removes it.
+        """
         self._made += 1
+        if not self.path.is_dir():
+            with suppress(OSError):
+                self.path, self._lock = self._locked()
         return self.path / str(self._made)
 
     def sweep(self) -> int | None:

@@ -20,6 +20,7 @@ from slotwise.lease import LeaseStore, blocking_twin
 from slotwise.store import Store
 from slotwise.words import Words
 from worker import kernel
+from worker.apart import apart
 from worker.bodies import Bodies
 from worker.events import Event
 from worker.exchange import Exchange
@@ -143,7 +144,7 @@ class Station:
             **machine().row(),
             "configured": settings.max_concurrent_jobs if settings.told("max_concurrent_jobs") else "",
         }
-        await asyncio.to_thread(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
+        await apart(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
 
     def _wake_refused(self, error: ResponseError) -> None:
         self._worker.emit(Event("wake_refused", text=text_of(error)))
@@ -159,5 +160,5 @@ class Station:
         self.hearing.close()
         await self.store.claims.hang_up()
         with suppress(RedisError, OSError):
-            await asyncio.to_thread(self.lease.leave if leave else self.lease.lapse)
+            await apart(self.lease.leave if leave else self.lease.lapse)
         self.lease.close()

@@ -1,7 +1,8 @@
 """A body in a thread of its own. Nobody can kill a thread: it is asked to end, and waited for until it has.
 
 Asking raises `Cancelled` in it at its next step of Python code, once. What waits in C, or goes on all the same,
-keeps its slot, and ends with the worker at the latest.
+keeps its slot, and ends with the worker at the latest. Where it strikes a finalizer, which swallows it, it is
+raised once more.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from slotwise.errors import Cancelled
 from slotwise.failure import named
 from worker.shortage import NoProcess
 
+_here = threading.local()  # `body`, in a body's thread
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
 class Body:
     def __init__(self, function: Callable[[], Any]) -> None:
         """Raises: NoProcess when the machine has no thread for it."""
+        _mind_what_is_swallowed()
         self._function = function
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
@@ -44,9 +49,20 @@ class Body:
                 self._asked = True
                 _raise_in(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(Cancelled))
 
+    def swallowed(self) -> None:
+        """It met its `Cancelled` where nothing can be raised. In its own thread: another must raise it again."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._ask_again)
+
+    def _ask_again(self) -> None:
+        with self._lock:
+            self._asked = False
+        self.ask()
+
     def _run(self) -> None:
         """Whatever is raised where: somebody waits to hear that the thread has ended."""
         result, error = None, None
+        _here.body = self
         try:
             try:
                 result = self._function()
@@ -71,6 +87,20 @@ class Body:
             self.ended.set_exception(error)
         else:
             self.ended.set_exception(named(error))
+
+
+@cache
+def _mind_what_is_swallowed() -> None:
+    hook = sys.unraisablehook
+
+    def notice(unraisable: sys.UnraisableHookArgs) -> None:
+        body: Body | None = getattr(_here, "body", None)
+        if body is None or unraisable.exc_type is not Cancelled:
+            hook(unraisable)
+        else:
+            body.swallowed()
+
+    sys.unraisablehook = notice
 
 
 async def run(function: Callable[[], Any]) -> Any:

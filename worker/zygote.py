@@ -80,8 +80,8 @@ class Zygote:
             poll.register(descriptor, select.POLLIN)
         while True:
             readable = {descriptor for descriptor, _ in poll.poll(self._pause())}
-            if not readable and (spare := self._stock.fill()) is not None:
-                self._offspring.add_helper(spare.pid)
+            if not readable:
+                self._fork_ahead()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
             if self._lifeline in readable and not self._take_deadline():
@@ -90,6 +90,13 @@ class Zygote:
                 break
             self._bury()
         self._offspring.end()
+
+    def _fork_ahead(self) -> None:
+        if self._stock.pause() == 0:
+            self._deadline.set(self._deadline_at)  # a fork runs what users' modules registered, which may hang
+            if (spare := self._stock.fill()) is not None:
+                self._offspring.add_helper(spare.pid)
+            self._arm()
 
     def _pause(self) -> float | None:
         """Milliseconds until there is something to do that nobody tells of."""

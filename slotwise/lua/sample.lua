@@ -2,8 +2,9 @@
 -- sample: what the fleet has done by now, once for each step of time: the differences are its course.
 --
 -- KEYS  1 counts  2 meter  3 queue  4 running  5 cap  6 samples
--- ARGV  1 now ms ('' = TIME)  2 ms from one sample to the next  3 how many are kept, about
--- returns  {field, value, …} as of now, whether it was kept or it is too early for that
+-- ARGV  1 now ms ('' = TIME)  2 ms from one sample to the next  3 how many are kept, about  4 'tell' = whether it is kept
+--       or too early for that
+-- returns  {field, value, …} as of now; {} where it is too early, and is not to be told
 --
 -- after: an entry, where the last one is old enough, with `at` (ms), `cap`, `running`, `waiting`, and sums since the counts began: `created`, `completed`,
 -- `failed`, `cancelled`, `retried`, `idle` (us), `wait` (how many waited, by bucket: "17 4 …").
@@ -12,6 +13,13 @@ local BUCKETS = 18  -- as counts.lua has them, with the last for what takes long
 -- part: clock
 -- part: cap
 local now = clock(ARGV[1])
+
+local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
+local at = last and tonumber(last[2][2])  -- its first field
+local due = not at or now - at >= tonumber(ARGV[2]) or now < at  -- a clock that was set back begins anew
+if not due and ARGV[4] ~= 'tell' then
+  return {}
+end
 
 local sums, waits = {created = 0, completed = 0, failed = 0, cancelled = 0, retried = 0}, {}
 for i = 1, BUCKETS do
@@ -39,10 +47,7 @@ for name, sum in pairs(sums) do
   row[#row + 1] = name
   row[#row + 1] = string.format('%.0f', sum)
 end
-
-local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
-local at = last and tonumber(last[2][2])  -- its first field
-if not at or now - at >= tonumber(ARGV[2]) or now < at then  -- a clock that was set back begins anew
+if due then
   redis.call('XADD', SAMPLES, 'MAXLEN', '~', ARGV[3], '*', unpack(row))
 end
 return row

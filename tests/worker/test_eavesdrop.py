@@ -82,3 +82,31 @@ def test_what_a_job_prints_is_its_own_and_its_log_is_heard_once() -> None:
     assert error == "LOG logged\n"
     lines = ["before", "of no job", "after 1 False", "printed 1", "to stderr", "two", "lines \\udcff"]
     assert out.splitlines() == [*lines, "INFO mine: logged", ""]
+
+
+def test_hearing_takes_no_lock_that_a_thread_could_leave_taken() -> None:
+    source = """
+        def acquire(handler):
+            raise AssertionError
+        own, logging.Handler.acquire = logging.Handler.acquire, acquire
+        here = context.begin(lambda: job)
+        logging.getLogger("mine").info("heard")
+        context.end(here)
+        logging.Handler.acquire = own
+        print(Voice.heard)
+    """
+    assert said(source) == ("['INFO mine: heard\\n']\n", "")
+
+
+def test_a_forked_child_prints_to_the_worker() -> None:
+    source = """
+        import os
+        here = context.begin(lambda: job)
+        if os.fork() == 0:
+            print("from below", flush=True)
+            os._exit(0)
+        os.wait()
+        context.end(here)
+        print(Voice.heard)
+    """
+    assert said(source) == ("from below\n[]\n", "")

@@ -20,10 +20,10 @@ from slotwise.context import Silence
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.worker.test_fleet import zygote_below
-from worker import link, runner, shortage, tree
+from worker import kernel, link, runner, shortage, tree
 from worker.grace import Grace
 from worker.hearing import Hearing
-from worker.runner import AGAIN_SECONDS, NoProcess, Runner
+from worker.runner import AGAIN_SECONDS, NoProcess, Runner, ZygoteDied
 from worker.shortage import NoZygote
 from worker.tally import Tally
 
@@ -290,6 +290,60 @@ async def test_an_order_that_the_kernel_has_no_room_for_is_sent_again(
     monkeypatch.setattr(socket, "send_fds", hesitant)
     assert await asyncio.wait_for(call(start(), "Add", a=1, b=2), 20) == b"3"
     assert not refusals
+
+
+async def test_no_order_waits_behind_a_process_that_is_not_to_be_had(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, began = start(), asyncio.Event()
+    told = {"algorithm": "Burn", "args": [], "params": {"seconds": 600}, "job_id": "x", "attempt": 1}
+    running = asyncio.create_task(runner.run(told | {"seconds": 900}, Tally(), Silence(), begins=began.set))
+    await began.wait()
+    send = socket.send_fds
+
+    def refusing(line: socket.socket, data: list[bytes], descriptors: list[int]) -> int:
+        if len(descriptors) == 1:  # a SPAWN's
+            raise OSError(errno.ETOOMANYREFS, "no room")
+        return send(line, data, descriptors)
+
+    monkeypatch.setattr(socket, "send_fds", refusing)
+    with pytest.raises(NoProcess):
+        await asyncio.wait_for(call(runner, "Add", a=1, b=2), 20)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 20)
+    monkeypatch.undo()
+    assert await call(runner, "Add", a=1, b=2) == b"3"
+
+
+HANGS = """
+import os, pathlib, time
+from slotwise import algorithm
+
+def hang():
+    if pathlib.Path(__file__).with_name("flag").exists():
+        time.sleep(600)
+
+os.register_at_fork(before=hang)
+
+@algorithm
+def Nothing() -> None: pass
+"""
+
+
+async def test_a_fork_that_hangs_between_jobs_ends_by_the_deadline(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hangs_at_fork.py").write_text(HANGS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    runner = start("hangs_at_fork")
+    await runner.start()
+    runner.extend(kernel.clock() + 3)
+    await call(runner, "Nothing")  # the deadline is known from now on
+    (tmp_path / "flag").touch()
+    with pytest.raises(ZygoteDied):
+        for _ in range(4):  # as many processes as may stand ready, and more
+            await asyncio.wait_for(call(runner, "Nothing"), 20)
 
 
 @pytest.mark.slow

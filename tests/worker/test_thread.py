@@ -50,6 +50,32 @@ def test_a_thread_that_goes_on_keeps_its_slot_and_explain_says_so(
     assert ended(front, following)["result"] == 3
 
 
+class Swallows:
+    """Its finalizer meets what is raised in it, and nobody else does."""
+
+    def __del__(self) -> None:
+        in_finalizer.set()
+        while not let_go.is_set():
+            pass
+
+
+in_finalizer, let_go = threading.Event(), threading.Event()
+
+
+async def test_a_cancel_that_a_finalizer_swallows_is_raised_again() -> None:
+    def body() -> None:
+        Swallows()
+        while True:
+            time.monotonic()
+
+    running = asyncio.create_task(thread.run(body))
+    await wait_for(in_finalizer.is_set, what="it is in the finalizer")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 20)
+    let_go.set()
+
+
 def test_results_and_failures_of_threads(fleet: Fleet, front: httpx2.Client, tmp_path: Path) -> None:
     fleet.worker()
     (tmp_path / "end").touch()
