@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from service.app import create_app
+from service.protocol import Protocol
 from slotwise.embedded import redis_url
 from slotwise.errors import SlotwiseError, exit_with
 from slotwise.settings import Settings, load_or_exit
@@ -57,6 +58,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         lifespan="on",
+        http=Protocol,
         ws="none",
         timeout_graceful_shutdown=5,
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from service import (
     advice,
     batch,
     catalogue,
+    docs,
     events,
     explain,
     health,
@@ -27,13 +25,14 @@ from service import (
     logs,
     metrics,
     proof,
-    query,
     slots,
     stats,
     workers,
 )
 from service.front import Front
 from service.listening import Listening
+from service.openapi import Description, openapi
+from service.operation import Operation, Path
 from service.paths import RawPath
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
@@ -49,19 +48,6 @@ log = logging.getLogger(__name__)
 
 FORGOTTEN_SECONDS: Final = 5.0  # between looks whether a server that came back empty needs the cap
 RETRY_SECONDS: Final = 1.0
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-# The query parameters of an endpoint; any other, and any at all where there is no row, is refused.
-QUERIES: Final[dict[Endpoint, tuple[str, ...]]] = {
-    slots.resize: ("dry_run",),
-    slots.clear: ("dry_run",),
-    slots.audit: ("limit",),
-    proof.proof: ("window",),
-    advice.advice: ("max_concurrent",),
-    logs.logs: ("tail",),
-    stats.stats: ("window",),
-}
 
 
 def create_app(settings: Settings, url: str) -> Starlette:
@@ -79,6 +65,7 @@ def create_app(settings: Settings, url: str) -> Starlette:
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.description = Description(app.routes)
     return app
 
 
@@ -118,7 +105,7 @@ async def _configure(store: Store, settings: Settings) -> None:
             await asyncio.sleep(FORGOTTEN_SECONDS)
 
 
-def _routes() -> list[Route]:
+def _routes() -> list[Path]:
     return [
         _route("POST", "/jobs", jobs.submit),
         _route("POST", "/jobs/batch", batch.submit),
@@ -127,7 +114,9 @@ def _routes() -> list[Route]:
         _route("GET", "/jobs/concurrency/proof", proof.proof),
         _route("GET", "/jobs/concurrency/audit", slots.audit),
         _route("GET", "/jobs/concurrency/advice", advice.advice),
-        _route("PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize, DELETE=slots.clear),
+        _route(
+            "PUT", "/jobs/concurrency/algorithms/{name:name}", slots.resize_algorithm, DELETE=slots.clear_algorithm
+        ),
         _route("GET", "/jobs/{job_id:job_id}", jobs.read, DELETE=jobs.erase),
         _route("POST", "/jobs/{job_id:job_id}/cancel", jobs.cancel),
         _route("GET", "/jobs/{job_id:job_id}/events", events.events),
@@ -141,18 +130,16 @@ def _routes() -> list[Route]:
         _route("GET", "/algorithms", catalogue.listing),
         _route("GET", "/algorithms/{name:name}", catalogue.one),
         _route("GET", "/stats", stats.stats),
+        _route("GET", "/openapi.json", openapi),
+        _route("GET", "/docs", docs.page),
+        _route("GET", "/docs/docs.js", docs.script),
+        _route("GET", "/docs/docs.css", docs.style),
         _route("GET", "/metrics", metrics.metrics),
         _route("GET", "/healthz", health.healthz),
         _route("GET", "/readyz", health.readyz),
     ]
 
 
-def _route(method: str, path: str, endpoint: Endpoint, **others: Endpoint) -> Route:
-    """A path and its endpoint; `others` are those of more methods, in one route so that a 405 names them all."""
-
-    async def with_its_query(request: Request) -> Response:
-        chosen = others.get(request.method, endpoint)
-        query.check(request, QUERIES.get(chosen, ()))
-        return await chosen(request)
-
-    return Route(path, with_its_query, methods=[method, *others], name=endpoint.__qualname__)
+def _route(method: str, path: str, operation: Operation, **others: Operation) -> Path:
+    """A path and what it does by its methods; one route, so that a 405 names them all."""
+    return Path(path, {method: operation, **others})

@@ -8,21 +8,39 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from service import body
 from service.answer import Json
 from service.catalogue import Known
 from service.front import Front
 from service.idempotency import identities
+from service.jobs import KEY, REPLAYED
+from service.operation import Answer, operation
 from service.problems import beneath
-from service.submission import JobRequest, batch_request, job_request
-from service.view import job_object
+from service.submission import BatchRequest, JobRequest, batch_request, job_request
+from service.view import JobObject, job_object
 from slotwise.errors import SlotwiseError
 from slotwise.job import Submission
 
 SMALL_BYTES = 4_096  # of a batch: the sizes of its jobs make no difference
 
 
+class Batch(TypedDict):
+    """The jobs, in the order in which they were sent."""
+
+    jobs: list[JobObject]
+
+
+@operation(
+    "submit_jobs",
+    "jobs",
+    "Submit up to 100 jobs, all or none",
+    body=BatchRequest,
+    headers=[KEY],
+    answers={202: Answer(Batch, "All are accepted.", [REPLAYED])},
+    problems=["algorithm-not-found", "idempotency-key-reused", "queue-full"],
+)
 async def submit(request: Request) -> Response:
     """POST /jobs/batch"""
     front: Front = request.app.state.front

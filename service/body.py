@@ -19,6 +19,7 @@ from service.problems import invalid
 from slotwise.errors import SlotwiseError, printable
 
 MAX_DEPTH: Final = 64
+MAX_KEYS: Final = 10_000  # of all objects together
 MAX_DIGITS: Final = 4_300  # Python's own default limit for int(text): beyond it, time grows with the square
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON: Final = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
@@ -68,21 +69,23 @@ def parse(data: bytes) -> Any:
         raise _not_json(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise _too_deep() from None
-    # Both checks cost a walk, so only a body that could fail them pays for it.
+    # These checks cost a walk each, so only a body that could fail them pays for it.
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_too_deep(value):
         raise _too_deep()
+    if data.count(b":") > MAX_KEYS and _keys(value) > MAX_KEYS:
+        raise _not_json(f"it has more than {MAX_KEYS} keys")
     if _SURROGATE.search(data) and _has_lone_surrogate(value):
         raise _not_json("a string holds half of a surrogate pair, which is no character")
     return value
 
 
 def _check_headers(request: Request) -> None:
-    told = request.headers.get("content-type")
-    if told != "application/json" and not _JSON.fullmatch(told or ""):
+    told = ", ".join(request.headers.getlist("content-type"))  # two of them are none
+    if told != "application/json" and not _JSON.fullmatch(told):
         raise SlotwiseError(
             "unsupported-media-type", "Send the body as JSON in UTF-8, with Content-Type: application/json."
         )
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if any(each.lower() != "identity" for each in request.headers.getlist("content-encoding")):
         raise SlotwiseError("unsupported-media-type", "Send the body as it is, without Content-Encoding.")
 
 
@@ -124,6 +127,15 @@ def _is_too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _keys(value: Any) -> int:
+    found, left = 0, [value]
+    while left:
+        one = left.pop()
+        found += len(one) if isinstance(one, dict) else 0
+        left += _children(one)
+    return found
 
 
 def _children(value: Any) -> Iterable[Any]:

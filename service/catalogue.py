@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from jsonschema import SchemaError
+from pydantic import Field
+from referencing.exceptions import Unresolvable
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from service.answer import Json
+from service.operation import Answer, operation
 from service.parameters import Parameters
 from slotwise.errors import SlotwiseError, printable
 from slotwise.store import Store
@@ -31,6 +36,40 @@ class Known:
     def parameters(self) -> Parameters:
         return Parameters(self.entry["parameters"])
 
+    def fits(self, params: dict[str, Any]) -> bool:
+        """Whether small parameters are valid; of a schema that is none, nothing is."""
+        try:
+            return not self.parameters.errors(params)
+        except (SlotwiseError, SchemaError, Unresolvable):
+            return False
+
+
+class AlgorithmObject(TypedDict):
+    """What a job can be of. Limits are null where it declares none; `parameters` and `result` are JSON Schemas."""
+
+    name: str
+    version: str
+    description: str
+    executor: Annotated[str, Field(description="process, loop or thread")]
+    timeout: float | None
+    max_attempts: int | None
+    memory_mb: int | None
+    cpu_seconds: float | None
+    open_files: int | None
+    file_mb: int | None
+    max_concurrent: int | None
+    rate: Annotated[str | None, Field(description="As `100/minute`.")]
+    parameters: dict[str, Any]
+    result: dict[str, Any]
+    example: Annotated[dict[str, Any], Field(description="Parameters that work.")]
+    served: Annotated[bool, Field(description="Whether a live worker serves it.")]
+
+
+class Algorithms(TypedDict):
+    """The catalogue."""
+
+    algorithms: list[AlgorithmObject]
+
 
 class Catalogue:
     """A cache of the catalogue.
@@ -46,8 +85,12 @@ class Catalogue:
 
     async def entries(self) -> list[Mapping[str, Any]]:
         """All entries, by name."""
+        return [known.entry for known in await self.all()]
+
+    async def all(self) -> Sequence[Known]:
+        """All of it, by name."""
         await self._refresh(MAX_AGE_SECONDS)
-        return [known.entry for known in self._known.values()]
+        return list(self._known.values())
 
     async def find(self, name: str) -> Known:
         """The algorithm called `name`. Raises: SlotwiseError `algorithm-not-found`."""
@@ -88,11 +131,24 @@ class Catalogue:
         return f"{text} Known: {', '.join(list(self._known)[:MAX_NAMES])}."
 
 
+@operation(
+    "list_algorithms",
+    "algorithms",
+    "What jobs can be of",
+    answers={200: Answer(Algorithms, "All that workers have published, by name.")},
+)
 async def listing(request: Request) -> Response:
     """GET /algorithms"""
     return Json({"algorithms": await request.app.state.front.catalogue.entries()})
 
 
+@operation(
+    "read_algorithm",
+    "algorithms",
+    "One algorithm",
+    answers={200: Answer(AlgorithmObject, "As a worker has published it.")},
+    problems=["algorithm-not-found"],
+)
 async def one(request: Request) -> Response:
     """GET /algorithms/{name}"""
     return Json((await request.app.state.front.catalogue.find(request.path_params["name"])).entry)

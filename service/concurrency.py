@@ -2,29 +2,161 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, Literal
 
+from typing_extensions import TypedDict
+
+from service.view import Seconds, Timestamp
+from slotwise.job import Slots
 from slotwise.moment import timestamp
 from slotwise.rate import Rate
 from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, RunningJob, Snapshot
-from slotwise.steering import AuditEntry
+from slotwise.steering import AuditEntry, Change
 
+WINDOWS: Final = {"1m": 60, "15m": 900}  # seconds
 MOST_JOBS: Final = 500  # named in the rich view: those that run longest
 
 
-def rich_view(snapshot: Snapshot) -> dict[str, Any]:
-    """Everything about the slots, of one instant."""
-    slots = snapshot.slots
+class SlotCounts(TypedDict):
+    """The slots of the whole fleet, of one instant."""
+
+    max_concurrent: int
+    available_slots: int
+    running_jobs: int
+
+
+class OverrideObject(TypedDict):
+    """A cap that somebody set while the service ran."""
+
+    value: int
+    reason: str | None
+    by: str | None
+    at: Timestamp | None
+    expires_at: Timestamp | None
+
+
+class WorkerObject(TypedDict):
+    """A worker that holds a lease. `slots` null: it follows the cap. `configured`: the cap that it was told."""
+
+    name: str
+    host: str | None
+    version: str | None
+    slots: int | None
+    running: int
+    last_seen_seconds: Seconds | None
+    algorithms: list[str]
+    draining: bool
+    configured: int | None
+    cores: float | None
+    memory_mb: int | None
+    memory_free_mb: int | None
+
+
+class AlgorithmCap(TypedDict):
+    """An algorithm's own cap; null where it has none."""
+
+    running: int
+    pending: int
+    max_concurrent: int | None
+    declared: int | None
+    override: OverrideObject | None
+    rate: str | None
+
+
+class SlotHolder(TypedDict):
+    """A job in a slot. `heartbeat_seconds` null: its worker's lease is gone."""
+
+    job_id: str
+    algorithm: str | None
+    worker: str | None
+    running_seconds: Seconds | None
+    heartbeat_seconds: Seconds | None
+
+
+class Concurrency(SlotCounts):
+    """Everything about the slots, of one instant. `utilisation` is over the windows `1m` and `15m`."""
+
+    pending_jobs: int
+    scheduled_jobs: int
+    oldest_pending_seconds: Seconds | None
+    configured: int
+    override: OverrideObject | None
+    saturated_since: Timestamp | None
+    utilisation: dict[str, float | None]
+    idle_slot_seconds_total: float
+    workers: list[WorkerObject]
+    algorithms: dict[str, AlgorithmCap]
+    jobs: list[SlotHolder]
+    jobs_left_out: int
+
+
+Effects = TypedDict(
+    "Effects",
+    {
+        "dry_run": Literal[True],
+        "from": int | None,
+        "to": int | None,
+        "fills": int,
+        "drains": int,
+        "drains_in_seconds": Seconds | None,
+    },
+)
+Effects.__doc__ = "What a change of a cap would do at once."
+
+CapChange = TypedDict(
+    "CapChange",
+    {
+        "at": Timestamp,
+        "scope": Literal["fleet", "algorithm"],
+        "algorithm": str | None,
+        "change": Change,
+        "from": int | None,
+        "to": int | None,
+        "by": str | None,
+        "reason": str | None,
+        "expires_at": Timestamp | None,
+    },
+)
+CapChange.__doc__ = "A change of a cap. `from` or `to` null: no cap of its own."
+
+
+class Workers(TypedDict):
+    """The fleet."""
+
+    workers: list[WorkerObject]
+
+
+class Audit(TypedDict):
+    """Newest first."""
+
+    audit: list[CapChange]
+
+
+def slot_counts(slots: Slots) -> SlotCounts:
+    """The three numbers."""
     return {
         "max_concurrent": slots.max_concurrent,
         "available_slots": slots.available,
         "running_jobs": slots.running,
+    }
+
+
+def rich_view(snapshot: Snapshot) -> Concurrency:
+    """Everything about the slots, of one instant."""
+    slots, meter = snapshot.slots, snapshot.meter
+    return {
+        **slot_counts(slots),
         "pending_jobs": snapshot.pending,
         "scheduled_jobs": snapshot.scheduled,
         "oldest_pending_seconds": _since(snapshot.oldest_due_ms, snapshot.now_ms),
         "configured": snapshot.configured,
         "override": override_object(snapshot.override),
-        **_use(snapshot),
+        "saturated_since": timestamp(_whole(None if meter is None else meter.saturated_since_ms)),
+        "utilisation": {
+            name: None if meter is None else meter.utilisation(seconds, snapshot.now_ms)
+            for name, seconds in WINDOWS.items()
+        },
+        "idle_slot_seconds_total": 0.0 if meter is None else meter.idle_seconds,
         "workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers],
         "algorithms": {algorithm.name: _algorithm(algorithm) for algorithm in snapshot.algorithms},
         "jobs": [_job(job, snapshot.now_ms) for job in snapshot.jobs],
@@ -32,7 +164,7 @@ def rich_view(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _job(job: RunningJob, now_ms: int) -> dict[str, Any]:
+def _job(job: RunningJob, now_ms: int) -> SlotHolder:
     """A job in a slot, with the age of its heartbeat: null when its worker's lease is gone."""
     return {
         "job_id": job.id,
@@ -43,20 +175,7 @@ def _job(job: RunningJob, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _use(snapshot: Snapshot) -> dict[str, Any]:
-    meter, now_ms = snapshot.meter, snapshot.now_ms
-    windows = {"1m": 60, "15m": 900}
-    return {
-        "saturated_since": None if meter is None else timestamp(_whole(meter.saturated_since_ms)),
-        "utilisation": {
-            name: None if meter is None else meter.utilisation(seconds, now_ms)
-            for name, seconds in windows.items()
-        },
-        "idle_slot_seconds_total": 0.0 if meter is None else meter.idle_seconds,
-    }
-
-
-def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
+def worker_object(worker: LiveWorker, now_ms: int) -> WorkerObject:
     """A worker as clients see it. `slots` null: it follows the cap. `configured`: what it was told."""
     return {
         "name": worker.name,
@@ -74,7 +193,7 @@ def worker_object(worker: LiveWorker, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _algorithm(algorithm: AlgorithmSlots) -> dict[str, Any]:
+def _algorithm(algorithm: AlgorithmSlots) -> AlgorithmCap:
     return {
         "running": algorithm.running,
         "pending": algorithm.pending,
@@ -85,7 +204,7 @@ def _algorithm(algorithm: AlgorithmSlots) -> dict[str, Any]:
     }
 
 
-def override_object(override: Override | None) -> dict[str, Any] | None:
+def override_object(override: Override | None) -> OverrideObject | None:
     """An override as clients see it; null when none stands."""
     if override is None:
         return None
@@ -98,7 +217,7 @@ def override_object(override: Override | None) -> dict[str, Any] | None:
     }
 
 
-def effect_object(effect: Effect) -> dict[str, Any]:
+def effect_object(effect: Effect) -> Effects:
     """What `?dry_run=true` answers."""
     return {
         "dry_run": True,
@@ -110,7 +229,7 @@ def effect_object(effect: Effect) -> dict[str, Any]:
     }
 
 
-def audit_object(entry: AuditEntry) -> dict[str, Any]:
+def audit_object(entry: AuditEntry) -> CapChange:
     """A change of a cap as clients see it."""
     return {
         "at": timestamp(entry.at_ms),

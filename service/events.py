@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 from service import accept
 from service.front import Front
 from service.listening import Listening
-from service.place import HEADER, Place
+from service.operation import NO_SNIFF, Answer, Header, operation
+from service.place import FORM, HEADER, Place
 from service.tale import Event, end_of
 from slotwise.errors import unknown_job
 from slotwise.job import TERMINAL
@@ -27,8 +28,30 @@ PING_SECONDS: Final = 15
 SEND_SECONDS: Final = 30.0  # for which a listener may leave what it was sent unread
 GRACE_SECONDS: Final = 3.0  # to end a stream by itself when the service stops; below uvicorn's own
 SEPARATOR: Final = "\n"
+TOLD: Final = (
+    "Server-sent events `status`, `progress`, `log` and, last, `end` with the job; a comment every 15 s. The `id` "
+    "of an event, sent as Last-Event-ID, goes on right behind it, at any front end."
+)
+UNHELD: Final = Header("X-Accel-Buffering", "Asks proxies to pass on each event.", {"const": "no"})
+LAST_EVENT_ID: Final = Header(
+    HEADER,
+    "The id of the last event that was seen: what follows is told.",
+    {"type": "string", "pattern": f"^(?:{FORM})?$"},
+    "1893456000000.0.2.0-0.0",
+)
 
 
+@operation(
+    "follow_job",
+    "jobs",
+    "What happens to a job, as it happens",
+    headers=[LAST_EVENT_ID],
+    answers={
+        200: Answer(None, TOLD, [NO_SNIFF, UNHELD], MEDIA_TYPE),
+        204: Answer(None, "All of it was told: do not connect again.", media_type=""),
+    },
+    problems=["job-not-found", "not-acceptable", "too-many-listeners"],
+)
 async def events(request: Request) -> Response:
     """GET /jobs/{id}/events"""
     front: Front = request.app.state.front

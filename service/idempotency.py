@@ -15,7 +15,8 @@ from service.problems import invalid
 from service.submission import JobRequest
 
 HEADER: Final = "idempotency-key"
-_KEY: Final = re.compile(r"[ -~]{1,255}")
+KEY: Final = "[!-~](?:[ -~]{0,253}[!-~])?"  # what surrounds it is no part of a header's value
+_KEY: Final = re.compile(KEY)
 _BATCH_PREFIX: Final = b"slotwise idempotency key of a batch 1\0"
 _PREFIX: Final = b"slotwise idempotency key 1\0"  # so that no other hash of a client's text is a job's id
 
@@ -43,7 +44,9 @@ def _key(headers: Headers) -> bytes | None:
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise invalid("Idempotency-Key must be one value of 1 to 255 printable ASCII characters.")
+        raise invalid(
+            "Idempotency-Key must be one value of 1 to 255 printable ASCII characters, no space at its ends."
+        )
     return keys[0].encode()
 
 

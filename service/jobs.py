@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,16 +12,46 @@ from service import body
 from service.answer import Json
 from service.catalogue import Known
 from service.front import Front
+from service.idempotency import KEY as KEY_FORM
 from service.idempotency import identity
+from service.operation import Answer, Header, operation
 from service.paths import job_url
 from service.submission import JobRequest, job_request
-from service.view import job_object
-from service.waiting import preferred_seconds
+from service.view import JobObject, job_object
+from service.waiting import MAX_SECONDS, preferred_seconds
 from slotwise.errors import SlotwiseError, unknown_job
 from slotwise.job import TERMINAL, Job, State
 from slotwise.store import Submitted
 
+KEY: Final = Header(
+    "Idempotency-Key",
+    "The same key and the same body make the same job, however often they are sent.",
+    {"type": "string", "pattern": f"^{KEY_FORM}$"},
+    "order-17",
+)
+PREFER: Final = Header(
+    "Prefer",
+    f"`wait=N`: answer when the job has ended, after at most N seconds (up to {MAX_SECONDS}).",
+    example="wait=1",
+)
+LOCATION: Final = Header("Location", "Where the job is read.")
+REPLAYED: Final = Header("Idempotent-Replayed", "The job was there already.", {"const": "true"})
+APPLIED: Final = Header("Preference-Applied", "`wait=N`, when the job has ended.")
+AGAIN: Final = Header("Retry-After", "Seconds, while it has not ended.", {"type": "string", "pattern": "^[0-9]+$"})
 
+
+@operation(
+    "submit_job",
+    "jobs",
+    "Submit a job",
+    body=JobRequest,
+    headers=[KEY, PREFER],
+    answers={
+        202: Answer(JobObject, "Accepted: it will run.", [LOCATION, REPLAYED]),
+        200: Answer(JobObject, "It has ended within the time that Prefer gave it.", [LOCATION, REPLAYED, APPLIED]),
+    },
+    problems=["algorithm-not-found", "idempotency-key-reused", "queue-full"],
+)
 async def submit(request: Request) -> Response:
     """POST /jobs"""
     front: Front = request.app.state.front
@@ -60,6 +91,16 @@ async def _ended(front: Front, request: Request, job: Job, seconds: int) -> Job:
         return job
 
 
+@operation(
+    "read_job",
+    "jobs",
+    "Read a job",
+    headers=[PREFER],
+    answers={
+        200: Answer(JobObject, "As it is; Prefer: wait=N holds it back until it has ended.", [AGAIN, APPLIED])
+    },
+    problems=["job-not-found"],
+)
 async def read(request: Request) -> Response:
     """GET /jobs/{id}"""
     front: Front = request.app.state.front
@@ -76,6 +117,13 @@ async def read(request: Request) -> Response:
     return Json(job_object(job), 200, {} if seconds is None else _applied(seconds))
 
 
+@operation(
+    "read_result",
+    "jobs",
+    "Read a job's bare result",
+    answers={200: Answer(Any, "As the job returned it.")},
+    problems=["job-not-found", "result-not-ready", "job-failed"],
+)
 async def result(request: Request) -> Response:
     """GET /jobs/{id}/result"""
     front: Front = request.app.state.front
@@ -92,6 +140,16 @@ async def result(request: Request) -> Response:
     return Json(job.result)
 
 
+@operation(
+    "cancel_job",
+    "jobs",
+    "Cancel a job",
+    answers={
+        200: Answer(JobObject, "It was waiting, or is cancelled already."),
+        202: Answer(JobObject, "It runs, and was told to end."),
+    },
+    problems=["job-not-found", "already-finished"],
+)
 async def cancel(request: Request) -> Response:
     """POST /jobs/{id}/cancel"""
     front: Front = request.app.state.front
@@ -106,6 +164,13 @@ async def cancel(request: Request) -> Response:
     return Json(job_object(job), 202 if outcome == "requested" else 200)
 
 
+@operation(
+    "retry_job",
+    "jobs",
+    "Let a failed or cancelled job wait again",
+    answers={202: Answer(JobObject, "It waits, under its id; its attempts begin anew.")},
+    problems=["job-not-found", "already-finished", "still-active", "not-kept", "queue-full"],
+)
 async def retry(request: Request) -> Response:
     """POST /jobs/{id}/retry"""
     front: Front = request.app.state.front
@@ -118,6 +183,13 @@ async def retry(request: Request) -> Response:
     return Json(job_object(job), 202)
 
 
+@operation(
+    "erase_job",
+    "jobs",
+    "Erase a job that has ended",
+    answers={204: Answer(None, "Nothing knows it any more.", media_type="")},
+    problems=["job-not-found", "still-active"],
+)
 async def erase(request: Request) -> Response:
     """DELETE /jobs/{id}"""
     front: Front = request.app.state.front

@@ -9,17 +9,27 @@ from starlette.responses import PlainTextResponse, Response
 
 from service import query
 from service.front import Front
+from service.operation import NO_SNIFF, Answer, operation
 from slotwise.errors import unknown_job
 from slotwise.said import output
 
 MOST_LINES: Final = 1_000_000
+TAIL: Final = query.Number("tail", "The last so many lines.", default=MOST_LINES, most=MOST_LINES)
 
 
+@operation(
+    "read_logs",
+    "jobs",
+    "What a job wrote",
+    query=[TAIL],
+    answers={200: Answer(None, "The newest that is kept; live while it runs.", [NO_SNIFF], "text/plain")},
+    problems=["job-not-found"],
+)
 async def logs(request: Request) -> Response:
     """GET /jobs/{id}/logs"""
     front: Front = request.app.state.front
     job_id = request.path_params["job_id"]
-    tail = query.number(request, "tail", default=MOST_LINES, most=MOST_LINES)
+    tail = TAIL.of(request)
     found = await output(front.store, job_id)
     if found is None:
         raise unknown_job(job_id)

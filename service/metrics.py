@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.front import Front
+from service.operation import Answer, operation
 from slotwise.counts import BUCKETS, Counts, Histogram
 from slotwise.errors import SlotwiseError
 from slotwise.snapshot import Snapshot
@@ -40,6 +41,13 @@ COUNTERS: Final = {
 }
 
 
+@operation(
+    "read_metrics",
+    "service",
+    "Figures for Prometheus",
+    answers={200: Answer(None, "While the store is away, only `store_up 0`.", media_type="text/plain")},
+    needs_store=False,
+)
 async def metrics(request: Request) -> Response:
     """GET /metrics. While the store is away: `store_up 0`, and nothing else is told."""
     front: Front = request.app.state.front

@@ -54,13 +54,14 @@ class Parameters:
     async def check(self, params: dict[str, Any], body_bytes: int) -> None:
         """Raises: SlotwiseError `invalid-request` with a row for each of the first faults."""
         if body_bytes > THREAD_BYTES:
-            errors = await asyncio.to_thread(self._errors, params, body_bytes)
+            errors = await asyncio.to_thread(self.errors, params, body_bytes)
         else:
-            errors = self._errors(params, body_bytes)
+            errors = self.errors(params, body_bytes)
         if errors:
             raise invalid("The parameters do not fit the algorithm.", dict(map(row, errors)))
 
-    def _errors(self, params: dict[str, Any], body_bytes: int) -> list[ValidationError]:
+    def errors(self, params: dict[str, Any], body_bytes: int = 0) -> list[ValidationError]:
+        """The first faults. Raises: SlotwiseError `invalid-request` where that cannot be told."""
         # Each value needs a reference or two; only alternatives that nest in each other need many more.
         _references_left.set([1_000 + body_bytes])
         try:

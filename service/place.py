@@ -20,7 +20,8 @@ from service.problems import invalid
 from slotwise.entry import StreamId, shown
 from slotwise.job import Job
 
-_FORM: Final = re.compile(r"(\d{1,16})\.(\d{1,16})\.(\d{1,9})\.(\d{1,20})-(\d{1,20})\.(\d{1,16})", re.ASCII)
+FORM: Final = r"([0-9]{1,16})\.([0-9]{1,16})\.([0-9]{1,9})\.([0-9]{1,20})-([0-9]{1,20})\.([0-9]{1,16})"
+_FORM: Final = re.compile(FORM)
 HEADER: Final = "Last-Event-ID"
 
 

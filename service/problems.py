@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Final, NotRequired
 from urllib.parse import quote
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import TypedDict
 
 from service.request_id import request_id
 from slotwise.errors import Code, SlotwiseError, printable
@@ -45,6 +46,30 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "store-unavailable": (503, "The store is unavailable"),
     "internal": (500, "Something went wrong on our side"),
 }
+
+
+def type_of(code: Code) -> str:
+    """The `type` of a problem."""
+    return f"/problems/{code}"
+
+
+class Fault(TypedDict):
+    """What is wrong at one place of a request."""
+
+    pointer: Annotated[str, Field(description="JSON pointer into the body, as `#/params/number`; or `?name`.")]
+    detail: str
+
+
+class Problem(TypedDict):
+    """What went wrong (RFC 9457)."""
+
+    type: Annotated[str, WithJsonSchema({"enum": [type_of(code) for code in TABLE], "type": "string"})]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What happened, and what to do about it.")]
+    instance: str
+    request_id: str
+    errors: NotRequired[list[Fault]]
 
 
 def pointer(*path: str | int) -> str:
@@ -89,21 +114,27 @@ def beneath(error: SlotwiseError, *path: str | int) -> SlotwiseError:
 
 def answer(error: SlotwiseError, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:
     """The problem as a response."""
-    status, title = TABLE[error.code]
-    problem: dict[str, Any] = {
-        "type": f"/problems/{error.code}",
-        "title": title,
-        "status": status,
-        "detail": printable(error.message, 2_000),
-        "instance": scope["path"],
-        "request_id": request_id(scope),
-    }
-    if error.errors:
-        problem["errors"] = error.errors
     sent = dict(headers or {})
     if error.retry_after_seconds is not None:
         sent["Retry-After"] = str(error.retry_after_seconds)
-    return Response(to_json(problem), status, sent, "application/problem+json")
+    problem = problem_object(error, scope["path"], request_id(scope))
+    return Response(to_json(problem), problem["status"], sent, "application/problem+json")
+
+
+def problem_object(error: SlotwiseError, instance: str, request_id: str) -> Problem:
+    """The problem as clients see it."""
+    status, title = TABLE[error.code]
+    problem: Problem = {
+        "type": type_of(error.code),
+        "title": title,
+        "status": status,
+        "detail": printable(error.message, 2_000),
+        "instance": instance,
+        "request_id": request_id,
+    }
+    if error.errors:
+        problem["errors"] = [{"pointer": each["pointer"], "detail": each["detail"]} for each in error.errors]
+    return problem
 
 
 async def on_slotwise_error(request: Request, error: Exception) -> Response:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
@@ -13,6 +14,51 @@ from slotwise.errors import SlotwiseError, printable
 
 _WHOLE: Final = re.compile("[1-9][0-9]*")
 _FLAGS: Final = {"true": True, "false": False}
+
+
+class Parameter(Protocol):
+    """A query parameter as the description of the service shows it; `schema` is JSON Schema."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`true` or `false`; false when left out."""
+
+    name: str
+    text: str
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "boolean", "default": False}
+
+    def of(self, request: Request) -> bool:
+        """Raises: SlotwiseError `invalid-request`."""
+        return flag(request, self.name)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number from 1 to `most`; `default`, when left out."""
+
+    name: str
+    text: str
+    default: int
+    most: int
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "integer", "minimum": 1, "maximum": self.most, "default": self.default}
+
+    def of(self, request: Request) -> int:
+        """Raises: SlotwiseError `invalid-request`."""
+        return number(request, self.name, default=self.default, most=self.most)
 
 
 def check(request: Request, known: Collection[str]) -> None:

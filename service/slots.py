@@ -2,47 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service import body, query
 from service.answer import Json
-from service.concurrency import MOST_JOBS, audit_object, effect_object, rich_view
+from service.concurrency import (
+    MOST_JOBS,
+    Audit,
+    Concurrency,
+    Effects,
+    SlotCounts,
+    audit_object,
+    effect_object,
+    rich_view,
+    slot_counts,
+)
 from service.front import Front
-from service.resizing import resize_request
+from service.operation import Answer, operation
+from service.resizing import Resize, resize_request
 from slotwise.steering import AUDIT_ENTRIES, unknown_algorithm
 
+LIMIT: Final = query.Number("limit", "So many, the newest.", default=100, most=AUDIT_ENTRIES)
+DRY_RUN: Final = query.Flag("dry_run", "Change nothing: say what it would do.")
 
+
+@operation(
+    "read_slots",
+    "slots",
+    "The three numbers",
+    answers={200: Answer(SlotCounts, "True for the whole fleet, of one instant.")},
+)
 async def status(request: Request) -> Response:
     """GET /jobs/concurrency/status: exactly these three, of one instant, for the whole fleet."""
     front: Front = request.app.state.front
-    slots = await front.store.slots()
-    return Json(
-        {
-            "max_concurrent": slots.max_concurrent,
-            "available_slots": slots.available,
-            "running_jobs": slots.running,
-        }
-    )
+    return Json(slot_counts(await front.store.slots()))
 
 
+@operation("read_concurrency", "slots", "The slots in full", answers={200: Answer(Concurrency, "Of one instant.")})
 async def read(request: Request) -> Response:
     """GET /jobs/concurrency"""
-    front: Front = request.app.state.front
-    return Json(rich_view(await front.steering.snapshot(MOST_JOBS)))
+    return await _now(request)
 
 
+@operation(
+    "read_audit",
+    "slots",
+    "Who changed which cap, when and why",
+    query=[LIMIT],
+    answers={200: Answer(Audit, "The newest first.")},
+)
 async def audit(request: Request) -> Response:
     """GET /jobs/concurrency/audit: newest first."""
     front: Front = request.app.state.front
-    limit = query.number(request, "limit", default=100, most=AUDIT_ENTRIES)
-    return Json({"audit": [audit_object(entry) for entry in await front.steering.audit(limit)]})
+    entries = await front.steering.audit(LIMIT.of(request))
+    return Json({"audit": [audit_object(entry) for entry in entries]})
 
 
-async def resize(request: Request) -> Response:
+async def _resize(request: Request) -> Response:
     """PUT /jobs/concurrency, and of one algorithm"""
     front: Front = request.app.state.front
-    dry = query.flag(request, "dry_run")
+    dry = DRY_RUN.of(request)
     value, _ = await body.json_object(request, front.settings.max_body_bytes)
     asked = resize_request(value)
     if dry:
@@ -54,18 +76,56 @@ async def resize(request: Request) -> Response:
         reason=asked.reason or "",
         ttl_ms=asked.ttl_ms,
     )
-    return await read(request)
+    return await _now(request)
 
 
-async def clear(request: Request) -> Response:
+async def _clear(request: Request) -> Response:
     """DELETE /jobs/concurrency, and of one algorithm: back to what is configured or declared"""
     front: Front = request.app.state.front
-    dry = query.flag(request, "dry_run")
+    dry = DRY_RUN.of(request)
     await body.refuse(request)
     if dry:
         return await _foretold(request, None)
     await front.steering.resize(None, algorithm=_algorithm(request), by=_client(request))
-    return await read(request)
+    return await _now(request)
+
+
+CHANGED: Final = {
+    200: Answer(Concurrency | Effects, "The slots as they are now; with `dry_run`, what it would do.")
+}
+
+resize = operation(
+    "resize",
+    "slots",
+    "Change the cap while the service runs",
+    body=Resize,
+    query=[DRY_RUN],
+    answers=CHANGED,
+    text="0 pauses. Raising it fills the new slots at once; lowering it lets run what runs.",
+)(_resize)
+clear = operation("clear_cap", "slots", "Back to the configured cap", query=[DRY_RUN], answers=CHANGED)(_clear)
+resize_algorithm = operation(
+    "resize_algorithm",
+    "slots",
+    "Change an algorithm's own cap",
+    body=Resize,
+    query=[DRY_RUN],
+    answers=CHANGED,
+    problems=["algorithm-not-found"],
+)(_resize)
+clear_algorithm = operation(
+    "clear_algorithm_cap",
+    "slots",
+    "Back to the cap that the algorithm declares",
+    query=[DRY_RUN],
+    answers=CHANGED,
+    problems=["algorithm-not-found"],
+)(_clear)
+
+
+async def _now(request: Request) -> Response:
+    front: Front = request.app.state.front
+    return Json(rich_view(await front.steering.snapshot(MOST_JOBS)))
 
 
 async def _foretold(request: Request, cap: int | None) -> Response:

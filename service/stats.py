@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Final
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from service import query
 from service.answer import Json
-from service.concurrency import audit_object
+from service.concurrency import CapChange, audit_object
 from service.front import Front
+from service.operation import Answer, operation
+from service.view import Seconds, Timestamp
 from slotwise.flow import MOST_SAMPLES, STEP_MS, Point, quantile
 from slotwise.moment import timestamp
 
@@ -20,10 +24,56 @@ DEFAULT_WINDOW_SECONDS: Final = 3_600
 MAX_WINDOW_SECONDS: Final = MOST_SAMPLES * STEP_MS // 1000
 
 
+WINDOW: Final = query.Number(
+    "window", "Seconds to look back.", default=DEFAULT_WINDOW_SECONDS, most=MAX_WINDOW_SECONDS
+)
+
+
+class Happened(TypedDict):
+    """What happened in a time."""
+
+    arrivals: int
+    started: int
+    completed: int
+    failed: int
+    cancelled: int
+    retried: int
+    wait_p50_seconds: Seconds | None
+    wait_p95_seconds: Seconds | None
+    idle_slot_seconds: float
+
+
+class StatsPoint(Happened):
+    """In the `seconds` up to `at`; `waiting`, `running` and `max_concurrent` are of that instant."""
+
+    at: Timestamp
+    seconds: Seconds
+    waiting: int
+    running: int
+    max_concurrent: int
+
+
+class Stats(TypedDict):
+    """The fleet's course. `covered_since` null: nothing was sampled yet."""
+
+    window_seconds: int
+    covered_since: Timestamp | None
+    totals: Happened
+    points: Annotated[list[StatsPoint], Field(description="Oldest first.")]
+    cap_changes: list[CapChange]
+
+
+@operation(
+    "read_stats",
+    "slots",
+    "What came, what ended and how long jobs waited, over time",
+    query=[WINDOW],
+    answers={200: Answer(Stats, "With the changes of the cap.")},
+)
 async def stats(request: Request) -> Response:
     """GET /stats"""
     front: Front = request.app.state.front
-    window = query.number(request, "window", default=DEFAULT_WINDOW_SECONDS, most=MAX_WINDOW_SECONDS)
+    window = WINDOW.of(request)
     points = await front.steering.flow(window)
     since_ms = points[0].first.at_ms if points else None
     changes = [] if since_ms is None else await front.steering.audit()
@@ -31,29 +81,30 @@ async def stats(request: Request) -> Response:
     for point in points:
         totals.update(point.sums)
     waits = [sum(counts) for counts in zip(*(point.waits for point in points), strict=True)]
-    return Json(
-        {
-            "window_seconds": window,
-            "covered_since": timestamp(since_ms),
-            "totals": _done(totals, waits),
-            "points": [_point(point) for point in points],
-            "cap_changes": [audit_object(each) for each in changes if each.at_ms >= (since_ms or 0)],
-        }
-    )
+    told: Stats = {
+        "window_seconds": window,
+        "covered_since": timestamp(since_ms),
+        "totals": _done(totals, waits),
+        "points": [point_object(point) for point in points],
+        "cap_changes": [audit_object(each) for each in changes if each.at_ms >= (since_ms or 0)],
+    }
+    return Json(told)
 
 
-def _point(point: Point) -> dict[str, Any]:
+def point_object(point: Point) -> StatsPoint:
+    """A step of the course."""
     last = point.last
     return {
+        **_done(point.sums, point.waits),
         "at": timestamp(last.at_ms),
         "seconds": point.seconds,
         "waiting": last.waiting,
         "running": last.running,
         "max_concurrent": last.cap,
-    } | _done(point.sums, point.waits)
+    }
 
 
-def _done(sums: Mapping[str, int], waits: Sequence[int]) -> dict[str, Any]:
+def _done(sums: Mapping[str, int], waits: Sequence[int]) -> Happened:
     return {
         "arrivals": sums.get("created", 0),
         "started": sum(waits),

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from service.problems import invalid, pointer, rows_of
 from slotwise.job import Submission
@@ -26,6 +37,7 @@ from slotwise.store import MAX_BATCH
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_INSTANT: Final = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 
 
 def _instant_ms(value: object) -> object:
@@ -53,7 +65,7 @@ class JobRequest(BaseModel):
     cpu_seconds: float | None = Field(None, gt=0, le=MOST_CPU_SECONDS)
     open_files: int | None = Field(None, ge=LEAST_OPEN_FILES, le=MOST_OPEN_FILES)
     file_mb: int | None = Field(None, ge=1, le=MOST_MEMORY_MB)
-    run_at: Annotated[int | None, BeforeValidator(_instant_ms)] = None
+    run_at: Annotated[int | None, BeforeValidator(_instant_ms), WithJsonSchema(_INSTANT)] = None
     delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
     expires_in: float | None = Field(None, gt=0, le=100 * YEAR_SECONDS)
     keep_result: float | None = Field(None, ge=1, le=YEAR_SECONDS)
@@ -118,12 +130,19 @@ class JobRequest(BaseModel):
         return due if due is not None and due > now_ms else None
 
 
+class _Described:
+    """Shows as a job, and is checked as one later, so that what is wrong has its place in the batch."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(JobRequest.__pydantic_core_schema__)
+
+
 class BatchRequest(BaseModel):
     """The body of `POST /jobs/batch`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_BATCH)
+    jobs: list[Annotated[dict[str, Any], _Described()]] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 def job_request(body: dict[str, Any]) -> JobRequest:

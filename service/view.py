@@ -2,15 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, cast
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
 
 from service.paths import job_url
 from slotwise.attempt import Account
-from slotwise.job import Job, State
+from slotwise.job import Job, Reason, State
 from slotwise.moment import timestamp
 
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Seconds = Annotated[float, Field(ge=0)]
 
-def job_object(job: Job) -> dict[str, Any]:
+
+class Usage(TypedDict):
+    """What an attempt used. Null: it was not measured."""
+
+    cpu_seconds: float | None
+    peak_memory_mb: float | None
+
+
+class Failure(TypedDict):
+    """Why a job failed."""
+
+    type: Annotated[
+        str,
+        Field(
+            description="exception, timeout, memory_limit, cpu_limit, crashed, lost, bad_result, bad_params, "
+            "algorithm_not_found or expired; more may come"
+        ),
+    ]
+    message: str
+    detail: str | None
+
+
+class JobUrls(TypedDict):
+    """Paths of the job's own. Null where there is nothing."""
+
+    self: str
+    result: str | None
+    events: str
+    cancel: str
+
+
+class JobObject(TypedDict):
+    """A job. A field that does not apply, or is not known yet, is null."""
+
+    job_id: str
+    status: State
+    algorithm: str | None
+    params: Annotated[Any, Field(description="As they were given.")]
+    result: Annotated[Any, Field(description="Of a completed job: any JSON value.")]
+    error: Annotated[Failure | None, Field(description="Of a failed job.")]
+    progress: Annotated[float | None, Field(description="Percent, as the job said it.")]
+    message: Annotated[str | None, Field(description="As the job said it.")]
+    attempt: Annotated[int, Field(description="The number of attempts that count; 0 before the first.")]
+    max_attempts: int | None
+    priority: int
+    timeout: Annotated[float | None, Field(description="Seconds.")]
+    created_at: Timestamp | None
+    scheduled_for: Timestamp | None
+    started_at: Timestamp | None
+    completed_at: Annotated[Timestamp | None, Field(description="When it ended, however it did.")]
+    expires_at: Annotated[Timestamp | None, Field(description="When it is forgotten.")]
+    heartbeat_at: Timestamp | None
+    wait_seconds: Seconds | None
+    run_seconds: Seconds | None
+    reason: Annotated[Reason | None, Field(description="Why it waits, while it is pending.")]
+    cancel_requested: bool
+    worker: str | None
+    webhook: str | None
+    labels: dict[str, str]
+    usage: Usage | None
+    urls: JobUrls
+
+
+def job_object(job: Job) -> JobObject:
     """`job` as clients see it."""
     url = job_url(job.id)
     ready_ms = _ready_ms(job)
@@ -20,7 +88,7 @@ def job_object(job: Job) -> dict[str, Any]:
         "algorithm": job.algorithm,
         "params": job.params,
         "result": job.result if job.state is State.COMPLETED else None,
-        "error": job.error if job.state is State.FAILED else None,
+        "error": _error(job.error) if job.state is State.FAILED else None,
         "progress": job.progress and job.progress[0],
         "message": job.progress and job.progress[1],
         "attempt": job.attempt,
@@ -50,7 +118,11 @@ def job_object(job: Job) -> dict[str, Any]:
     }
 
 
-def usage(account: Account) -> dict[str, float | None] | None:
+def _error(error: dict[str, Any] | None) -> Failure | None:
+    return None if error is None else cast(Failure, error)
+
+
+def usage(account: Account) -> Usage | None:
     """What an attempt used; None where nothing was measured."""
     if account.cpu_seconds is None and account.peak_memory_mb is None:
         return None

@@ -7,11 +7,13 @@ from starlette.responses import Response
 
 from service import body
 from service.answer import Json
-from service.concurrency import worker_object
+from service.concurrency import WorkerObject, Workers, worker_object
 from service.front import Front
+from service.operation import Answer, operation
 from slotwise.steering import unknown_worker
 
 
+@operation("list_workers", "workers", "The fleet", answers={200: Answer(Workers, "Workers that hold a lease.")})
 async def listing(request: Request) -> Response:
     """GET /workers"""
     front: Front = request.app.state.front
@@ -19,11 +21,25 @@ async def listing(request: Request) -> Response:
     return Json({"workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers]})
 
 
+@operation(
+    "drain_worker",
+    "workers",
+    "Let a worker finish what it has and take no more",
+    answers={200: Answer(WorkerObject, "As it is now.")},
+    problems=["worker-not-found"],
+)
 async def drain(request: Request) -> Response:
     """POST /workers/{name}/drain: it finishes what it has and takes no more"""
     return await _told(request, drain=True)
 
 
+@operation(
+    "resume_worker",
+    "workers",
+    "Let a drained worker take jobs again",
+    answers={200: Answer(WorkerObject, "As it is now.")},
+    problems=["worker-not-found"],
+)
 async def resume(request: Request) -> Response:
     """POST /workers/{name}/resume"""
     return await _told(request, drain=False)

@@ -15,9 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 P90: Final = 1.2816  # of the standard normal distribution
+Blocking = Literal["cap", "worker_slots", "algorithm_cap", "rate", "paused", "scheduled", "no_worker"]
+
 MEASURED: Final = 50  # jobs that a moving average reaches back (lua/parts/pace.lua)
 
 
@@ -71,7 +73,7 @@ def _value(type: str, value: Any) -> Any:
 class Waiting:
     """The answer for a job that waits. `position` and `eta` are estimates."""
 
-    blocking: str | None
+    blocking: Blocking | None
     text: str
     position: int | None
     holders: tuple[str, ...] = ()

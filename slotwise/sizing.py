@@ -4,16 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final, TypeVar, cast
 
-from slotwise.advice import Advice, Outlook, kind_of
-from slotwise.demand import Load
+from typing_extensions import TypedDict
+
+from slotwise.advice import Advice, Binds, Kind, Limit, Outlook, kind_of
+from slotwise.demand import Host, Load
 
 KINDS: Final = {"cpu_bound": "CPU-bound", "mixed": "mixed", "io_bound": "I/O-bound", None: "unknown"}
 UNKNOWN: Final = ("For", "How", "CPU", "Memory")  # how a text begins that tells what was not measured
 
 
-def as_dict(advice: Advice) -> dict[str, Any]:
+Row = TypeVar("Row", Outlook, Host)
+
+
+class LoadObject(TypedDict):
+    """Jobs of late; null for what was not measured."""
+
+    jobs_per_second: float | None
+    hold_seconds: float | None
+    slots_in_use: float | None
+    kind: Kind | None
+    cpu_share: float | None
+    peak_memory_mb: float | None
+    max_concurrent: int | None
+
+
+class Sizing(TypedDict):
+    """What the cap binds on, and what another one would do. `missing` says what was not measured."""
+
+    max_concurrent: int
+    binds: Binds
+    enough: int | None
+    because: Limit | None
+    text: list[str]
+    limits: dict[Limit, int | None]
+    load: LoadObject
+    outlook: list[Outlook]
+    algorithms: dict[str, LoadObject]
+    hosts: list[Host]
+    missing: list[str]
+
+
+def as_dict(advice: Advice) -> Sizing:
     """Plain JSON values; null for what was not measured."""
     return {
         "max_concurrent": advice.demand.cap,
@@ -23,14 +56,19 @@ def as_dict(advice: Advice) -> dict[str, Any]:
         "text": list(sentences(advice)),
         "limits": {"cap": advice.demand.cap, **advice.limits},
         "load": _load(advice.load),
-        "outlook": [asdict(outlook) for outlook in advice.outlooks],
+        "outlook": [_plain(outlook) for outlook in advice.outlooks],
         "algorithms": {load.name: _load(load) for load in advice.demand.loads},
-        "hosts": [asdict(host) for host in advice.demand.hosts],
+        "hosts": [_plain(host) for host in advice.demand.hosts],
         "missing": list(advice.missing),
     }
 
 
-def _load(load: Load) -> dict[str, Any]:
+def _plain(row: Row) -> Row:
+    """Its plain JSON values, under the type that says which those are."""
+    return cast(Row, asdict(row))
+
+
+def _load(load: Load) -> LoadObject:
     return {
         "jobs_per_second": load.per_second,
         "hold_seconds": load.hold_seconds,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from slotwise.errors import printable
 from slotwise.moment import timestamp
@@ -53,6 +56,34 @@ class Findings:
             self.first.append(Finding(at_ms, kind, detail, facts))
 
 
+class CapStep(TypedDict):
+    """From when, how many."""
+
+    at: str
+    value: int
+
+
+class Proof(TypedDict):
+    """The admission log, replayed. `covered_since` null: the log says nothing."""
+
+    window: Annotated[int, Field(description="Seconds.")]
+    since: str
+    until: str
+    covered_since: str | None
+    entries: int
+    max_running: int
+    max_running_at: str | None
+    running_jobs: int
+    max_concurrent: list[CapStep]
+    admitted: int
+    released: int
+    violations_found: int
+    violations: Annotated[
+        list[dict[str, Any]], Field(description="The first of them: `at`, `kind`, `detail`, and facts.")
+    ]
+    notes: list[dict[str, Any]]
+
+
 @dataclass
 class Verdict:
     """Times in ms since the epoch, by the server's clock. `covered_since_ms` None: the log says nothing."""
@@ -74,7 +105,7 @@ class Verdict:
     def holds(self) -> bool:
         return self.violations.count == 0
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Proof:
         """The answer of GET /jobs/concurrency/proof."""
         return {
             "window": (self.until_ms - self.since_ms) // 1000,

@@ -1,4 +1,6 @@
-"""A front end over a real server, with a catalogue and a stand-in for a worker."""
+"""A front end over a real server, with a catalogue and a stand-in for a worker; every answer is held against the
+description of the service.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from service.app import create_app
 from slotwise import Algorithm, algorithm
 from slotwise.settings import Settings
 from slotwise.store import Store
+from tests.service.contract import contract
 from tests.service.stand_in import StandInWorker
 
 Connect = Callable[..., AbstractAsyncContextManager[AsyncClient]]
@@ -55,7 +58,11 @@ def connect(redis_url: str, settings: Callable[..., Settings]) -> Connect:
         app = create_app(settings(**values), url)
         async with (
             app.router.lifespan_context(app),
-            AsyncClient(transport=ASGITransport(app=app), base_url="http://slotwise") as client,
+            AsyncClient(
+                transport=ASGITransport(app=app),
+                base_url="http://slotwise",
+                event_hooks={"response": [contract().check]},
+            ) as client,
         ):
             yield client
 

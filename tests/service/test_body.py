@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 
-from service.body import MAX_DEPTH, MAX_DIGITS, parse
+from service.body import MAX_DEPTH, MAX_DIGITS, MAX_KEYS, parse
 from slotwise.errors import SlotwiseError
 from slotwise.store import Store
 
@@ -19,6 +19,10 @@ def nested(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
 
+def keys(number: int) -> bytes:
+    return b"{" + b",".join(b'"%d":0' % key for key in range(number)) + b"}"
+
+
 GOOD: dict[str, tuple[bytes, Any]] = {
     "the seed's body": (SEED, {"algorithm": "PrimeChecker", "params": {"number": 7}}),
     "white space around": (b' \r\n\t{"a": 1}\n', {"a": 1}),
@@ -28,6 +32,8 @@ GOOD: dict[str, tuple[bytes, Any]] = {
     "brackets within strings are text": (b'{"a": "' + b"[" * 500 + b'"}', {"a": "[" * 500}),
     "as deep as allowed": (nested(MAX_DEPTH), None),
     "wide is not deep": (b"[" + b"[]," * 500 + b"[]]", [[]] * 501),
+    "as many keys as allowed": (keys(MAX_KEYS), None),
+    "colons within strings are text": (b'{"a": "' + b":" * (MAX_KEYS + 1) + b'"}', {"a": ":" * (MAX_KEYS + 1)}),
     "as long an integer as allowed": (b"-" + b"9" * MAX_DIGITS, -int("9" * MAX_DIGITS)),
     "the largest double": (b"1.7976931348623157e308", 1.7976931348623157e308),
     "a number below the smallest double is zero": (b"1e-999", 0.0),
@@ -66,6 +72,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "beyond a double, negative": (b'{"a": -1.0e400}', "-1.0e400"),
     "too long an integer": (b'{"a": ' + b"9" * (MAX_DIGITS + 1) + b"}", f"more than {MAX_DIGITS} digits"),
     "too long a negative integer": (b"-" + b"9" * (MAX_DIGITS + 1), f"more than {MAX_DIGITS} digits"),
+    "one key too many": (keys(MAX_KEYS + 1), f"more than {MAX_KEYS} keys"),
+    "one key too many, in all objects": (b"[" + keys(6_000) + b"," + keys(4_001) + b"]", "more than 10000 keys"),
     "a leading zero": (b'{"a": 01}', "column"),
     "a plus sign": (b'{"a": +1}', "column"),
     "hexadecimal": (b'{"a": 0x10}', "column"),
@@ -149,6 +157,13 @@ async def test_no_type_is_a_415(client: AsyncClient) -> None:
 async def test_a_compressed_body_is_a_415(client: AsyncClient) -> None:
     answer = await client.post("/jobs", content=SEED, headers=JSON | {"Content-Encoding": "gzip"})
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding"])
+async def test_a_header_that_is_given_twice_counts_twice(client: AsyncClient, name: str) -> None:
+    twice = [("Content-Type", "application/json"), ("Content-Encoding", "identity"), (name, "gzip")]
+    assert (await client.post("/jobs", content=SEED, headers=twice)).status_code == 415
+    assert (await client.post("/jobs", content=SEED, headers=twice[:2])).status_code == 202
 
 
 async def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_a_413(client: AsyncClient) -> None:

@@ -102,6 +102,24 @@ def test_a_body_that_never_comes_whole_harms_nobody(port: int) -> None:
     assert ask(port, "GET", "/healthz").status == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_request_that_breaks_off_as_no_http_is_no_failure_of_ours(
+    start: Start, catalogue: None, method: str
+) -> None:
+    process = start()
+    port = port_of(process)
+    head = f"{method} /jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(head.encode() + b"no length\r\n")
+        while client.recv(1_000):
+            pass
+    assert ask(port, "GET", "/healthz").status == 200
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert "Invalid HTTP request received" in said
+    assert "Traceback" not in said
+
+
 def test_a_length_over_the_limit_is_refused_before_the_body_is_sent(port: int) -> None:
     head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:

@@ -1,0 +1,106 @@
+"""What an endpoint says of itself, beside its code: the one source of its route, its checks and its description.
+
+    @operation("cancel_job", "jobs", "Cancel a job", answers={200: Answer(JobObject, "It waited.")}, problems=[…])
+    async def cancel(request: Request) -> Response: …
+
+The path and the method stand in the table of routes (`service/app.py`); `service/openapi.py` reads both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service import query
+from slotwise.errors import Code
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Of a request or an answer. `schema` is JSON Schema."""
+
+    name: str
+    text: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    example: str | None = None
+
+
+NO_SNIFF: Final = Header("X-Content-Type-Options", "A browser takes the type as it stands.", {"const": "nosniff"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success. `model` is a type that pydantic has a schema for; None: `media_type` is text, "" is no body."""
+
+    model: Any
+    text: str
+    headers: Sequence[Header] = ()
+    media_type: str = JSON
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An endpoint that knows what it takes and gives; called only with a query that it knows."""
+
+    endpoint: Endpoint
+    id: str
+    tag: str
+    summary: str
+    answers: Mapping[int, Answer]
+    problems: Sequence[Code]
+    query: Sequence[query.Parameter]
+    headers: Sequence[Header]
+    body: type[BaseModel] | None
+    needs_store: bool
+    text: str
+
+    async def __call__(self, request: Request) -> Response:
+        query.check(request, [parameter.name for parameter in self.query])
+        return await self.endpoint(request)
+
+
+def operation(
+    id: str,
+    tag: str,
+    summary: str,
+    *,
+    answers: Mapping[int, Answer],
+    problems: Sequence[Code] = (),
+    query: Sequence[query.Parameter] = (),
+    headers: Sequence[Header] = (),
+    body: type[BaseModel] | None = None,
+    needs_store: bool = True,
+    text: str = "",
+) -> Callable[[Endpoint], Operation]:
+    """Describe an endpoint.
+
+    `problems` are those of its own: what any request may meet, and what its body, its path and its need of the
+    store bring with them, are added. `id` is what generated clients call it.
+    """
+
+    def described(endpoint: Endpoint) -> Operation:
+        return Operation(endpoint, id, tag, summary, answers, problems, query, headers, body, needs_store, text)
+
+    return described
+
+
+class Path(Route):
+    """A path and its operations, by method: one route, so that a 405 names them all."""
+
+    def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
+        self.operations = operations
+        super().__init__(path, self._answer, methods=[*operations], name=path)
+
+    async def _answer(self, request: Request) -> Response:
+        chosen = self.operations.get(request.method) or self.operations["GET"]  # HEAD is a GET without its body
+        return await chosen(request)
