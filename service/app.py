@@ -16,12 +16,15 @@ from starlette.middleware import Middleware
 from service import (
     advice,
     batch,
+    bulk,
     catalogue,
     docs,
     events,
     explain,
+    failures,
     health,
     jobs,
+    listing,
     logs,
     metrics,
     proof,
@@ -107,7 +110,9 @@ async def _configure(store: Store, settings: Settings) -> None:
 
 def _routes() -> list[Path]:
     return [
-        _route("POST", "/jobs", jobs.submit),
+        _route("GET", "/jobs", listing.listing, POST=jobs.submit),
+        _route("POST", "/jobs/cancel", bulk.cancel),
+        _route("POST", "/jobs/retry", bulk.retry),
         _route("POST", "/jobs/batch", batch.submit),
         _route("GET", "/jobs/concurrency", slots.read, PUT=slots.resize, DELETE=slots.clear),
         _route("GET", "/jobs/concurrency/status", slots.status),
@@ -124,6 +129,7 @@ def _routes() -> list[Path]:
         _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
         _route("GET", "/jobs/{job_id:job_id}/result", jobs.result),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
+        _route("GET", "/failures", failures.failures),
         _route("GET", "/workers", workers.listing),
         _route("POST", "/workers/{name:name}/drain", workers.drain),
         _route("POST", "/workers/{name:name}/resume", workers.resume),

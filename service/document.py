@@ -15,6 +15,7 @@ from service.batch import Batch
 from service.catalogue import Algorithms, Known
 from service.concurrency import WorkerObject, Workers
 from service.examples import examples, problem
+from service.listing import JobList
 from service.operation import JSON, Answer, Header, Operation, Path
 from service.problems import TABLE, Problem
 from service.schemas import Models, Published
@@ -38,6 +39,7 @@ STREAM: Final = "text/event-stream"
 LINKS: Final[Mapping[Any, tuple[str, str, str]]] = {
     JobObject: ("/jobs/{job_id}", "job_id", "/job_id"),
     Batch: ("/jobs/{job_id}", "job_id", "/jobs/0/job_id"),
+    JobList: ("/jobs/{job_id}", "job_id", "/jobs/0/job_id"),
     WorkerObject: ("/workers/{name}", "name", "/name"),
     Workers: ("/workers/{name}", "name", "/workers/0/name"),
     Algorithms: ("/algorithms/{name}", "name", "/algorithms/0/name"),

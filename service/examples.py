@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from service.batch import Batch
+from service.bulk import BulkCancel, BulkRetry, Done
 from service.catalogue import AlgorithmObject, Algorithms
 from service.concurrency import (
     Audit,
@@ -22,7 +23,9 @@ from service.concurrency import (
     worker_object,
 )
 from service.explain import WhereItRuns, WhereItsTimeWent, WhyItWaits, past
+from service.failures import Failures, failure_group
 from service.health import Health
+from service.listing import JobList
 from service.problems import Problem, problem_object
 from service.resizing import Resize
 from service.stats import Stats, point_object
@@ -34,6 +37,7 @@ from slotwise.attempt import Account
 from slotwise.counts import BUCKETS
 from slotwise.demand import Demand, Host, Load
 from slotwise.errors import Code, SlotwiseError
+from slotwise.failed import Group
 from slotwise.flow import SUMS, Point, Sample
 from slotwise.job import Job, Slots, State
 from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, RunningJob, Snapshot
@@ -91,6 +95,17 @@ DEMAND: Final = Demand(
 )
 VERDICT: Final = Verdict(NOW - 60_000, NOW, NOW - 60_000, 8, 4, 4, 2, NOW - 30_000, 0, [(NOW - 60_000, 10)])
 AUDIT: Final = AuditEntry(NOW, None, "set", 4, 10, "http 127.0.0.1", "the month's end", NOW + 3_600_000)
+FAILED: Final = Group(
+    "5d41402abc4b2a76",
+    "PrimeChecker",
+    "exception",
+    "ValueError at primes.py:17",
+    "ValueError: no number",
+    3,
+    NOW - 60_000,
+    NOW,
+    (JOB.id,),
+)
 POINT: Final = point_object(Point(_sample(NOW - 15_000, 90), _sample(NOW, 100)))
 STATS: Final[Stats] = {
     "window_seconds": 3600,
@@ -137,6 +152,11 @@ _MADE: Final[Mapping[Any, Callable[[], Mapping[str, Any]]]] = {
     },
     Batch: lambda: {"batch": {"jobs": [job_object(JOB)]}},
     Stats: lambda: {"stats": STATS},
+    JobList: lambda: {"page": {"jobs": [job_object(JOB)], "next_cursor": None}},
+    BulkCancel: lambda: {"cancel": {"filter": {"algorithm": "PrimeChecker", "status": "pending"}, "expected": 12}},
+    BulkRetry: lambda: {"retry": {"filter": {"error_type": "timeout"}, "dry_run": True}},
+    Done: lambda: {"done": {"matched": 12, "done": 12}},
+    Failures: lambda: {"failures": {"failures": [failure_group(FAILED)]}},
     Resize: lambda: {"resize": {"max_concurrent": 20, "reason": "the month's end", "ttl": 3600}},
     JobObject: lambda: {
         "completed": job_object(JOB),

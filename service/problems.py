@@ -37,6 +37,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "job-failed": (409, "The job ended without a result"),
     "already-finished": (409, "The job has already ended"),
     "still-active": (409, "The job has not ended"),
+    "count-differs": (409, "Another number of jobs matches"),
     "not-kept": (409, "What the job was called with is not kept any longer"),
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "payload-too-large": (413, "The body is too large"),

@@ -44,6 +44,15 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Given:
+    """One that its endpoint reads with others."""
+
+    name: str
+    text: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Number:
     """A whole number from 1 to `most`; `default`, when left out."""
 

@@ -37,10 +37,11 @@ from slotwise.store import MAX_BATCH
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_INSTANT: Final = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+INSTANT: Final = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 
 
-def _instant_ms(value: object) -> object:
+def instant_ms(value: object) -> object:
+    """An RFC 3339 timestamp as milliseconds since the epoch, for a model's field. Raises: ValueError."""
     if value is None:
         return None
     if not isinstance(value, str) or not _RFC3339.fullmatch(value.upper()):
@@ -65,7 +66,7 @@ class JobRequest(BaseModel):
     cpu_seconds: float | None = Field(None, gt=0, le=MOST_CPU_SECONDS)
     open_files: int | None = Field(None, ge=LEAST_OPEN_FILES, le=MOST_OPEN_FILES)
     file_mb: int | None = Field(None, ge=1, le=MOST_MEMORY_MB)
-    run_at: Annotated[int | None, BeforeValidator(_instant_ms), WithJsonSchema(_INSTANT)] = None
+    run_at: Annotated[int | None, BeforeValidator(instant_ms), WithJsonSchema(INSTANT)] = None
     delay: float | None = Field(None, ge=0, le=100 * YEAR_SECONDS)
     expires_in: float | None = Field(None, gt=0, le=100 * YEAR_SECONDS)
     keep_result: float | None = Field(None, ge=1, le=YEAR_SECONDS)

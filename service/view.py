@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
@@ -46,14 +46,10 @@ class JobUrls(TypedDict):
     cancel: str
 
 
-class JobObject(TypedDict):
-    """A job. A field that does not apply, or is not known yet, is null."""
-
+class _JobFields(TypedDict):
     job_id: str
     status: State
     algorithm: str | None
-    params: Annotated[Any, Field(description="As they were given.")]
-    result: Annotated[Any, Field(description="Of a completed job: any JSON value.")]
     error: Annotated[Failure | None, Field(description="Of a failed job.")]
     progress: Annotated[float | None, Field(description="Percent, as the job said it.")]
     message: Annotated[str | None, Field(description="As the job said it.")]
@@ -76,6 +72,20 @@ class JobObject(TypedDict):
     labels: dict[str, str]
     usage: Usage | None
     urls: JobUrls
+
+
+class JobObject(_JobFields):
+    """A job. A field that does not apply, or is not known yet, is null."""
+
+    params: Annotated[Any, Field(description="As they were given.")]
+    result: Annotated[Any, Field(description="Of a completed job: any JSON value.")]
+
+
+class ListedJob(_JobFields):
+    """A job in a list: `params` and `result` are there if they were asked for."""
+
+    params: NotRequired[Annotated[Any, Field(description="As they were given.")]]
+    result: NotRequired[Annotated[Any, Field(description="Of a completed job: any JSON value.")]]
 
 
 def job_object(job: Job) -> JobObject:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from pydantic_core import to_json
 
 from slotwise.limits import NO_LIMITS, Limits
+from slotwise.origin import origin_of
 
 Outcome = Literal["completed", "failed", "cancelled", "retry", "release", "died"]
 Notice = Literal["", "expired", "abort", "lost"]
@@ -179,6 +180,7 @@ class Finish:
             "1" if self.own_end else "",
             self.account.as_json(),
             *self.account.figures(),
+            origin_of(self.error) if self.outcome == "failed" else "",
         )
 
 

@@ -101,6 +101,7 @@ class Claims:
             keys.pending_of,
             keys.hungry_of,
             *PER_JOB,
+            *keys.of_index,
         ], [
             claim.incarnation,
             claim.number,
@@ -130,6 +131,7 @@ class Claims:
             keys.running_of,
             keys.pending_of,
             *PER_JOB,
+            *keys.of_index,
         ], ["", self._keys.ended, *(arg for finish in finishes for arg in finish.args())]
 
 

@@ -29,6 +29,7 @@ Code = Literal[
     "job-failed",
     "already-finished",
     "still-active",
+    "count-differs",
     "not-kept",
     "idempotency-key-reused",
     "payload-too-large",

@@ -7,7 +7,8 @@ Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · payload, record and said of a job that has not ended · running, pending:* · promote · unstarted ·
     suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log, samples (bounded) ·
     meter · drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of
-    the last week)
+    the last week) · names (a row an algorithm), failures (bounded) · what jobs are listed from: ended:*, errors:*,
+    label:*, labels, expiring (a row a job, or a label of one, until `sweep` finds that its record has expired)
 """
 
 from __future__ import annotations
@@ -89,12 +90,18 @@ class Keys:
 
     @cached_property
     def pending_of(self) -> str:
-        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none)."""
+        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none).
+
+        Listed are these, those of `running_of`, and those of `ended_of`: each job stands in one of them.
+        """
         return self.prefix + "pending:"
 
     @cached_property
     def running_of(self) -> str:
-        """prefix; zset id -> ms of admission: the slots that an algorithm's jobs take."""
+        """prefix; zset id -> ms of submission: the slots that an algorithm's jobs take.
+
+        '': of jobs that name none, and of those that were cancelled before: they take no room of their algorithm.
+        """
         return self.prefix + "running:"
 
     @cached_property
@@ -162,6 +169,53 @@ class Keys:
     def log(self) -> str:
         """stream, bounded: each step that changed who runs, or the cap."""
         return self.prefix + "log"
+
+    @cached_property
+    def names(self) -> str:
+        """set: the algorithms that have jobs to list (and, for a while, those that had)."""
+        return self.prefix + "names"
+
+    @cached_property
+    def expiring(self) -> str:
+        """zset of where ended jobs are listed (lua/parts/index.lua) -> ms when their records go."""
+        return self.prefix + "expiring"
+
+    @cached_property
+    def ended_of(self) -> str:
+        """prefix, then "state:algorithm"; zset id -> ms of submission: jobs that have ended."""
+        return self.prefix + "ended:"
+
+    @cached_property
+    def errors_of(self) -> str:
+        """prefix; zset id -> ms of submission: the jobs that failed with this type of error."""
+        return self.prefix + "errors:"
+
+    @cached_property
+    def labels(self) -> str:
+        """hash id -> JSON: the labels of the jobs that have any."""
+        return self.prefix + "labels"
+
+    @cached_property
+    def labelled(self) -> str:
+        """prefix, then "name:value"; zset id -> ms of submission: the jobs with this label."""
+        return self.prefix + "label:"
+
+    @cached_property
+    def failures(self) -> str:
+        """zset fingerprint -> ms when it was seen last, bounded: the groups of failed jobs."""
+        return self.prefix + "failures"
+
+    @cached_property
+    def failure_of(self) -> str:
+        """prefix; hash, TTL: of a group `count`, `first`, `last` (ms), `algorithm`, `type`, `origin`, the latest
+        `error` (JSON), and ids of the latest jobs, `id:{n}`."""
+        return self.prefix + "failure:"
+
+    @cached_property
+    def of_index(self) -> list[str]:
+        """The last keys of every move that changes where a job is listed."""
+        index = [self.names, self.expiring, self.ended_of, self.errors_of, self.labels, self.labelled]
+        return [*index, self.failures, self.failure_of]
 
     @cached_property
     def audit(self) -> str:

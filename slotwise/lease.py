@@ -27,6 +27,7 @@ from slotwise.keys import ABORT, PER_JOB, Keys
 _ADDRESS: Final = frozenset({"host", "port", "db", "username", "password", "path"})
 _LEASE: Final = re.compile("[0-9]{1,15} [0-9]{1,12}")
 EXPIRE_AT_ONCE: Final = 100  # jobs in one call
+SWEEP_AT_ONCE: Final = 500
 LOOK_SECONDS: Final = 0.5  # between two looks, for a lease of 10 s and longer
 
 
@@ -69,7 +70,9 @@ class LeaseStore:
     def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
         """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
         reply = scripts.RENEW.run_blocking(
-            self._redis, self._lease_keys(incarnation), [incarnation, acknowledged, *tokens]
+            self._redis,
+            [*self._lease_keys(incarnation), *self._keys.of_index],
+            [incarnation, acknowledged, *tokens],
         )
         if reply[0] == b"gone":
             return Renewed(gone=True)
@@ -95,10 +98,15 @@ class LeaseStore:
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [*waiting, *counted, keys.parked_of, keys.pending_of, *PER_JOB],
+                [*waiting, *counted, keys.parked_of, keys.pending_of, *PER_JOB, *keys.of_index],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )
+
+    def sweep(self) -> int:
+        """Take jobs whose records have expired off the lists: how many were due."""
+        keys = [*PER_JOB, self._keys.pending_of, self._keys.running_of, *self._keys.of_index]
+        return int(scripts.SWEEP.run_blocking(self._redis, keys, ["", SWEEP_AT_ONCE]))
 
     def revert(self) -> int:
         """Clear away the overrides of caps that are over: how many."""
@@ -137,7 +145,7 @@ class LeaseStore:
     def _reap_keys(self, incarnation: str) -> list[str]:
         keys = self._keys
         own = [keys.serves(incarnation), keys.served, keys.hungry, keys.loads, keys.workers]
-        return [*self._lease_keys(incarnation), *own]
+        return [*self._lease_keys(incarnation), *own, *keys.of_index]
 
 
 class Watch:
@@ -182,7 +190,7 @@ def look_seconds(leases: Mapping[str, str]) -> float:
 
 
 def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
-    """Look once; reap the dead, end the expired, clear what is over: the seconds until the next look.
+    """Look once; reap the dead, end the expired, sweep, clear what is over: the seconds until the next look.
 
     Raises: redis.RedisError.
     """
@@ -193,6 +201,7 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
         watch.forget()
         raise
     more = store.expire(keep_ms) == EXPIRE_AT_ONCE
+    more = store.sweep() == SWEEP_AT_ONCE or more
     failure: RedisError | None = None
     for incarnation, lease in watch.look(leases, began, time.monotonic()):
         try:

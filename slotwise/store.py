@@ -93,6 +93,7 @@ class Store:
         keys = self._job_keys(
             *kept, own.limits, own.parked, own.served, own.catalogue, own.pending_of, own.parked_of
         )
+        keys += own.of_index
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
@@ -138,15 +139,19 @@ class Store:
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
-        error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
-        own = self.keys
-        waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
-        counted = [own.counts, own.parked, own.served, own.catalogue]
-        keys = self._job_keys(*waiting, *counted, own.parked_of, own.pending_of)
         with reachable():
-            reply = await scripts.CANCEL.run(self.redis, keys, [job_id, "", keep_ms, error, self.keys.ended])
+            reply = await scripts.CANCEL.run(self.redis, *self.cancel_call(job_id, keep_ms))
         outcome: Cancelled = reply.decode()
         return outcome
+
+    def cancel_call(self, job_id: str, keep_ms: int) -> tuple[list[str], list[scripts.Arg]]:
+        """Keys and arguments of `cancel`, also for a pipeline."""
+        own = self.keys
+        error = to_json(JobError("cancelled", "the job was cancelled before it started").as_dict())
+        waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
+        counted = [own.counts, own.parked, own.served, own.catalogue, own.parked_of, own.pending_of]
+        id = job_id.encode("utf-8", "surrogateescape")
+        return [*self._job_keys(*waiting, *counted), *own.of_index], [id, "", keep_ms, error, own.ended]
 
     async def retry(self, job_id: str, *, level_ms: float, max_pending: int) -> Job:
         """Let a job that failed or was cancelled wait again; each level of its priority is worth `level_ms`.
@@ -154,8 +159,8 @@ class Store:
         State after: `pending`, as returned. Raises: SlotwiseError `job-not-found`, `still-active`,
         `already-finished`, `not-kept`, `queue-full`.
         """
-        own = self.keys
-        keys, token = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of], secrets.token_hex(16)
+        own, token = self.keys, secrets.token_hex(16)
+        keys = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of, *own.of_index]
         for _ in range(LOOKS):
             job, envelope = await self._read(job_id)
             if job is None:
@@ -180,7 +185,7 @@ class Store:
 
     async def erase(self, job_id: str) -> None:
         """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""
-        keys = self._ended_job_keys()
+        keys = [*self._ended_job_keys(), *self.keys.of_index]
         with reachable():
             known = await self.redis.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
             outcome = await scripts.ERASE.run(self.redis, keys, [job_id])

@@ -22,7 +22,10 @@ from tests.servers import Server
 from tests.witness import ADDRESS, Witness
 
 # keys without a TTL that do not grow with jobs; see slotwise/keys.py
-LASTING = {"cap", "audit", "drained", "catalogue", "limits", "log", "samples", "counts", "meter", "pace", "parked"}
+LASTING = {
+    *("cap", "audit", "drained", "catalogue", "limits", "log", "counts", "meter", "pace", "parked", "names"),
+    *("failures", "samples"),
+}
 
 
 @pytest.fixture
@@ -121,11 +124,38 @@ def check_nothing_left(client: redis.Redis) -> None:
     waiting = {member.decode("utf-8", "replace") for member in client.zrange(keys.queue, 0, -1)}
     assert client.zcard(keys.running) == 0, "a slot is still taken"
     allowed = {keys.prefix + name for name in LASTING} | {keys.queue, keys.promote, "arq:abort"}
+    listed = (keys.ended_of, keys.errors_of, keys.labelled, keys.labels, keys.expiring)
     for raw in client.scan_iter(count=1000):
         name = raw.decode("utf-8", "replace")
         parked = name.startswith((keys.parked_of, keys.pending_of))
+        if name.startswith(listed):
+            continue  # looked at below
         if parked and {member.decode() for member in client.zrange(raw, 0, -1)} <= waiting:
             continue
         if name in allowed or name.split(":", 2)[-1] in waiting or client.ttl(raw) != -1:
             continue
         raise AssertionError(f"{name} was left without a TTL")
+    check_lists(client, keys, waiting)
+
+
+def check_lists(client: redis.Redis, keys: Keys, waiting: set[str]) -> None:
+    """Fail on a job on a list that nothing will take off it: neither does it wait, nor is it told to expire."""
+    expiring = [member.decode("utf-8", "replace") for member in client.zrange(keys.expiring, 0, -1)]
+    goes = waiting | {_id_of(member) for member in expiring}
+    for prefix in (keys.ended_of, keys.errors_of, keys.labelled):
+        for raw in client.scan_iter(match=prefix + "*", count=1000):
+            left = {member.decode("utf-8", "replace") for member in client.zrange(raw, 0, -1)} - goes
+            left = {
+                id
+                for id in left
+                if client.ttl("slotwise:job:" + id) != -1 or not client.exists("slotwise:job:" + id)
+            }
+            assert not left, f"{raw!r} lists {left} for ever"
+    left = {raw.decode() for raw in client.hkeys(keys.labels)} - goes
+    assert not left, f"the labels of {left} are kept for ever"
+
+
+def _id_of(member: str) -> str:
+    """Of a member of `expiring`: "state type length algorithm-and-id"."""
+    _, _, length, rest = member.split(" ", 3)
+    return rest[int(length) :]

@@ -2,7 +2,8 @@
 -- cancel: end a job that waits; ask the worker to end one that runs.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 parked
---       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes
+--       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes,
+--       then the index
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
@@ -15,6 +16,9 @@ local ENDED = ARGV[5]
 -- part: counts
 -- part: label
 -- part: stock
+-- part: index
+-- part: labels
+-- part: failures
 -- part: pending
 -- part: ending
 local id, now = ARGV[1], clock(ARGV[2])
@@ -26,10 +30,14 @@ if redis.call('ZSCORE', RUNNING, id) then
 end
 local score = redis.call('ZSCORE', QUEUE, id)
 if score then
+  if HAS_ENDED[redis.call('HGET', RECORD .. id, 'state')] then
+    forget_earlier(id)
+  end
   local due = redis.call('HGET', RECORD .. id, 'due') or score
   end_waiting(id, now, 'cancelled', ARGV[4], ARGV[3], 'due', due)
   write_counts()
   write_pending()
+  write_index()
   return 'cancelled'
 end
 local state = redis.call('HGET', RECORD .. id, 'state')

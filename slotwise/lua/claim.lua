@@ -6,7 +6,7 @@
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
 --       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
---       in-progress, retry, result, said prefixes
+--       in-progress, retry, result, said prefixes  32.. the index
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -37,6 +37,8 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: setback
 -- part: counts
 -- part: label
+-- part: index
+-- part: labels
 -- part: pending
 -- part: suspect
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
@@ -109,13 +111,14 @@ end
 -- part: share_of
 -- part: room
 -- part: parking
-local function start(id, token, algorithm, runs)
+local function start(id, token, algorithm, runs, created)
   tokens[#tokens + 1], tokens[#tokens + 2] = id, algorithm and token .. ' ' .. algorithm or token
   slots[#slots + 1], slots[#slots + 2] = exact, id
   marks[#marks + 1], marks[#marks + 2] = IN_PROGRESS .. id, '1'
   if algorithm and runs then
-    take_room(algorithm, id, token)
+    take_room(algorithm, token)
   end
+  enter_running(algorithm and runs and algorithm or '', id, created)
 end
 
 -- part: idle
@@ -137,7 +140,7 @@ local function admit(id, score, payload, asked_at, alone)
     return
   end
   if algorithm and not cancelled and room(algorithm) <= 0 then
-    park(id, algorithm, r.score or score, not r.state)
+    park(id, algorithm, r.score or score, not r.state and created_of(nil, payload, score))
     return
   end
   if r.expires then
@@ -148,17 +151,20 @@ local function admit(id, score, payload, asked_at, alone)
     r.score = score
     r.attempt = number_of(redis.call('MGET', RETRY .. id)[1])
     redis.call('PERSIST', PAYLOAD .. id)
+    note_name(algorithm or '')
   end
   if not tonumber(r.score) then
     r.score = score
     redis.call('HSET', RECORD .. id, 'score', score)
   end
   r.attempt = r.attempt + 1
+  local created = created_of(r.created, payload, score)
   local token = prefix .. #grants
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
-    'incarnation', incarnation, unpack(stock and {'score', score, 'due', score} or {}))
+    'incarnation', incarnation, unpack(stock and {'score', score, 'due', score, 'created', created,
+    algorithm and 'algorithm', algorithm} or {}))
   place(id, HIDDEN)
-  start(id, token, algorithm, not cancelled)
+  start(id, token, algorithm, not cancelled, created)
   leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)
   count_wait(id, stock and tonumber(score) or r.ready)
   if stock then
@@ -268,6 +274,7 @@ if #grants > 0 then
 end
 
 write_pending()
+write_index()
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
 local head_in = head[2] and math.max(0, head[2] - exact)
 if #grants > 0 then

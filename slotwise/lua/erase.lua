@@ -2,17 +2,22 @@
 -- erase: forget a job that has ended.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
---       result, said prefixes
+--       result, said prefixes  13.. the index
 -- ARGV  1 id
 -- returns  'erased' | 'active' (it waits or runs, and nothing was changed) | 'unknown'
 --
 -- after: nothing in Redis knows the job, and its id may be submitted as a new one.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
+-- part: index
+-- part: labels
 local id = ARGV[1]
 
 if redis.call('ZSCORE', QUEUE, id) or redis.call('ZSCORE', RUNNING, id) then
   return 'active'
 end
+unindex_ended(id)
+drop_labels(id)
+write_index()
 if redis.call('DEL', RECORD .. id, PAYLOAD .. id, RESULT .. id) == 0 then
   return 'unknown'
 end

@@ -2,7 +2,8 @@
 -- expire: end jobs whose time to be started is over, and that never were.
 --
 -- KEYS  1 queue  2 promote  3 unstarted  4 abort  5 counts  6 parked
---       7 served  8 catalogue  9 prefixes of the sets of an algorithm: parked, pending  11.. record, payload, in-progress, retry, result, said prefixes
+--       7 served  8 catalogue  9 prefixes of the sets of an algorithm: parked, pending  11.. record, payload, in-progress, retry, result, said prefixes,
+--       then the index
 -- ARGV  1 now ms ('' = TIME)  2 most jobs to end in this call  3 ms to keep record and envelope
 --       4 error JSON  5 channel of ended jobs
 -- returns  number of jobs that it ended
@@ -15,6 +16,8 @@ local ENDED = ARGV[5]
 -- part: counts
 -- part: label
 -- part: stock
+-- part: index
+-- part: failures
 -- part: pending
 -- part: ending
 local now, ended = clock(ARGV[1]), 0
@@ -31,4 +34,5 @@ end
 forget_strays(ARGV[3])
 write_counts()
 write_pending()
+write_index()
 return ended

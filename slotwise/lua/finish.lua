@@ -3,12 +3,13 @@
 --
 -- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
 --       10 served  11 catalogue  12 prefixes of the sets of an algorithm: running, pending  14.. record, payload,
---       in-progress, retry, result, said prefixes
+--       in-progress, retry, result, said prefixes  20.. the index
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
 --       the attempt's number, '1' where its body came to an end of its own, as the next of its kind will,
---       its account as JSON ('' = none), CPU ms and MB that its body used (each '' = not measured)
+--       its account as JSON ('' = none), CPU ms and MB that its body used (each '' = not measured),
+--       the origin of its failure (slotwise/origin.py)
 --       outcome = 'completed' | 'failed' | 'cancelled' | 'retry' | 'release' | 'died'
 -- returns  {'ok' | 'again' | 'stale', …}: `again` = this very finish was done before (its reply was lost);
 --          `stale` = the job is no longer this attempt's, and nothing was changed
@@ -20,7 +21,7 @@ local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, SERVED, CATALO
   IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
-local EACH = 14  -- arguments an attempt
+local EACH = 15  -- arguments an attempt
 -- part: clock
 -- part: cap
 -- part: log
@@ -29,12 +30,14 @@ local EACH = 14  -- arguments an attempt
 -- part: flow
 -- part: counts
 -- part: label
+-- part: index
+-- part: failures
 -- part: pending
 -- part: history
 local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
-local released, unmarked, ended, back, said, kept_ms = {}, {}, {}, {}, {}, {}
+local released, unmarked, ended, back, said, kept_ms, closed = {}, {}, {}, {}, {}, {}, {}
 
 local function note(id, ...)
   if type(redis.pcall('HSET', RECORD .. id, ...)) == 'table' then  -- an error: no hash, so no record of ours
@@ -102,6 +105,23 @@ local function close(id, token, outcome, algorithm, failure, envelope, keep, acc
   unmarked[#unmarked + 1] = RETRY .. id
 end
 
+-- Take an algorithm's attempts off those that run, and put the jobs that have ended where those are listed.
+local function close_of(algorithm, of_it)
+  local made = redis.call('ZMSCORE', RUNNING_OF .. algorithm, unpack(of_it))
+  for i, id in ipairs(of_it) do
+    local c = closed[id]
+    if c then
+      index_ended(id, c[1], c[2], c[3], made[i] or redis.call('ZSCORE', RUNNING_OF, id) or now, c[4])
+      if not made[i] or c[2] ~= algorithm then
+        note_name(c[2])
+      end
+    end
+  end
+  if redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it)) < #of_it then
+    redis.call('ZREM', RUNNING_OF, unpack(of_it))  -- cancels that came first: they took no room of their algorithm
+  end
+end
+
 local ids = {}
 for at = 3, #ARGV, EACH do
   ids[#ids + 1] = ARGV[at]
@@ -121,10 +141,8 @@ for i, id in ipairs(ids) do
     owner[id] = nil
     released[#released + 1] = id
     local algorithm, name = algorithms[id], label(algorithms[id])
-    if algorithm ~= '' then
-      of_algorithm[algorithm] = of_algorithm[algorithm] or {}
-      table.insert(of_algorithm[algorithm], id)
-    end
+    of_algorithm[algorithm] = of_algorithm[algorithm] or {}
+    table.insert(of_algorithm[algorithm], id)
     if ARGV[at + 10] == '1' and admitted[i] and tonumber(admitted[i]) <= exact then
       local held_ms = math.max(0, exact - admitted[i])
       all_times[#all_times + 1] = held_ms
@@ -152,7 +170,13 @@ for i, id in ipairs(ids) do
       return_to_pending(ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm, id, now)
     else
       count('completed:' .. outcome .. ':' .. name)
+      local told = ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm
       close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 11])
+      closed[id] = {outcome, told, ARGV[at + 4],
+        ARGV[at + 6] ~= '' and now + math.max(LEAST_RECORD_TTL, tonumber(ARGV[at + 6])) or nil}
+      if outcome == 'failed' then
+        count_failure(id, told, ARGV[at + 4], ARGV[at + 14], now)
+      end
     end
     replies[i] = 'ok'
   else
@@ -167,7 +191,7 @@ if #released > 0 then
   redis.call('ZREM', RUNNING, unpack(released))
   redis.call('HDEL', HELD, unpack(released))
   for algorithm, of_it in pairs(of_algorithm) do
-    redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it))
+    close_of(algorithm, of_it)
   end
   local cap = cap_in_force(CAP, now)
   write_log(now, 'finish', released, cap)
@@ -201,4 +225,5 @@ if #ended > 0 then
 end
 write_counts()
 write_pending()
+write_index()
 return replies

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
 --       result, said prefixes, then cap  pace
---       prefix of the pending sets of an algorithm
+--       prefix of the pending sets of an algorithm  16.. the index
 -- ARGV  1 id  2 now ms ('' = TIME)  3 random token of this retry  4 most jobs that may wait  5 head start ms
 --       6 the envelope as the caller read it  7 the payload, made of that
 -- returns  {'ok', due ms}, also for the very same retry sent again (its reply was lost), whatever the job did since;
@@ -17,6 +17,7 @@ local id, token, head_start, envelope, payload = ARGV[1], ARGV[3], tonumber(ARGV
 -- part: clock
 -- part: cap
 -- part: stock
+-- part: index
 -- part: pending
 local now, exact = clock(ARGV[2])
 local record = RECORD .. id
@@ -39,6 +40,7 @@ for _, trace in ipairs({PROMOTE, UNSTARTED, SUSPECTS, ABORT}) do
 end
 redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, RESULT .. id, SAID .. id)
 
+unindex_ended(id)
 local score = exact - head_start
 redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
   'head_start', 'ready', 'history', 'account', 'said', 'written', 'progress',
@@ -48,6 +50,11 @@ redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0,
 redis.call('PERSIST', record)
 redis.call('SET', PAYLOAD .. id, payload)
 redis.call('ZADD', QUEUE, score, id)
-return_to_pending(algorithm_of(redis.call('HGET', record, 'algorithm'), payload) or '', id, now)
+local r = redis.call('HMGET', record, 'algorithm', 'created')
+if not r[2] then  -- a stock worker's job
+  redis.call('HSET', record, 'created', created_of(nil, payload, now))
+end
+return_to_pending(algorithm_of(r[1], payload) or '', id, now)
 write_pending()
+write_index()
 return {'ok', now}

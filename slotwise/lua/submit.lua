@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9 limits  10 parked  11 served
 --       12 catalogue  13 prefixes of the sets of an algorithm: pending, parked  15.. record, payload, in-progress, retry,
---       result, said prefixes
+--       result, said prefixes  21.. the index
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
@@ -15,13 +15,15 @@
 -- of its own, of which as many wait as that lets run, stands aside at once, as if a claim had met it: however many
 -- come, no claim has to pass them.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, METER, LIMITS, PARKED, SERVED, CATALOGUE, PENDING_OF, PARKED_OF,
-  RECORD, PAYLOAD = unpack(KEYS)
+  RECORD, PAYLOAD, _, _, _, SAID = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; as in claim.lua
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
 -- part: cap
 -- part: counts
 -- part: label
+-- part: index
+-- part: labels
 -- part: pending
 -- part: flow
 -- part: setback
@@ -57,13 +59,15 @@ note_time(exact)
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-  local later, algorithm = due and due > now, ''
+  local later, algorithm, labels = due and due > now, '', nil
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
   local score = later and due or exact - (#fresh - i) / 1000 - head_start
   redis.call('SET', PAYLOAD .. id, payload)
   for field = at + FIXED, at + FIXED + 2 * fields - 2, 2 do
     if ARGV[field] == 'algorithm' then
       algorithm = ARGV[field + 1]
+    elseif ARGV[field] == 'labels' then
+      labels = ARGV[field + 1]
     end
   end
   count('created:' .. label(algorithm))
@@ -79,6 +83,12 @@ for i, at in ipairs(fresh) do
     redis.call('ZADD', QUEUE, score, id)
   end
   enter_pending(algorithm, id, now)
+  if ARGV[at + 4] ~= '' then  -- its id is of an idempotency key: an earlier job may have had it
+    drop_labels(id)
+  end
+  if labels then
+    add_labels(id, labels, now)
+  end
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
     redis.call('HSET', RECORD .. id, 'head_start', head_start)

@@ -201,8 +201,7 @@ class Claiming:
     def _start_or_set_aside(self, id: str, score: float, alone: bool) -> None:
         ref, payload = self.ref, self.ref.payloads.get(id)
         if id in ref.records and ref.records[id].state != "pending":
-            del ref.records[id]  # of an earlier job of this id
-            ref.said.pop(id, None)
+            ref.forget_earlier(id)
         record = ref.records.get(id)
         cancelled = self._cancelled(id, record, payload)
         algorithm = record.algorithm if record else None
@@ -217,6 +216,8 @@ class Claiming:
             ref.unpark(id)
         elif algorithm and not cancelled and self._room(algorithm) <= 0:
             ref.queue[id] = HIDDEN
+            if record is None:
+                ref.met[id] = ref.made(id, score)
             ref.parked[algorithm][id] = score if record is None or record.score is None else record.score
         else:
             self._start(id, score, algorithm, cancelled)
@@ -235,9 +236,10 @@ class Claiming:
         ref, token = self.ref, f"{self.prefix}{len(self.grants)}"
         record = ref.records.get(id)
         if record is None:  # a stock client's job: its record begins here
-            record = Record(due=score, score=score, attempt=ref.retries.get(id, 0))
+            record = Record(due=score, score=score, attempt=ref.retries.get(id, 0), algorithm=algorithm)
+            record.created = ref.made(id, score)
             ref.records[id] = record
-            ref.expiring.discard(id)
+            ref.mortal.discard(id)
         if record.expires is not None:
             ref.unstarted.pop(id, None)
         record.state, record.started = "running", True

@@ -28,6 +28,7 @@ NOW_AT: Final = {
     "cancel": 1,
     "retry": 1,
     "expire": 0,
+    "sweep": 0,
     "configure": 3,
     "publish": 1,
     "resize": 5,
@@ -98,8 +99,8 @@ class Driver:
         self.keys: dict[str, list[str]] = {
             "submit": _keys_of(self.store.submit([Submission("x", "A", {})], max_pending=1)),
             "cancel": _keys_of(self.store.cancel("x", keep_ms=1)),
-            "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace, keys.pending_of],
-            "erase": self.store._ended_job_keys(),
+            "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace, keys.pending_of, *keys.of_index],
+            "erase": [*self.store._ended_job_keys(), *keys.of_index],
             "configure": _keys_of(self.store.configure(1, by="x")),
             "publish": _keys_of(self.store.publish([{"name": "A"}])),
             "resize": _keys_of(steering.resize(1, by="x")),

@@ -22,17 +22,19 @@ from tests.protocol import picture, steering
 from tests.protocol.claiming import Answer, Claiming
 from tests.protocol.driver import Driver
 from tests.protocol.reference import Reference
-from tests.protocol.rows import HIDDEN, TERMINAL, Job
+from tests.protocol.rows import HIDDEN, KEEP, TERMINAL, Job
 
 BEGINNING: Final = 1_700_000_000_000
 HEAD_START: Final = 60_000  # all times of an example differ modulo this: no two scores are ever equal
 WINDOW: Final = 90_000  # of rates; far longer than an example takes, for keys expire by the server's own clock
-KEEP_MS: Final = 3_600_000
+KEEP_MS: Final = KEEP
 ERROR: Final = '{"type":"cancelled","message":"the job was cancelled before it started","detail":null}'
 EXPIRED: Final = (
     '{"type":"expired","message":"the job had not started when its time to do so (expires_in) was over",'
     '"detail":null}'
 )
+
+ERRORS: Final = ("", '{"type":"exception","message":"E: x","detail":null}', '{"type":"timeout"}', "{}")
 
 OURS: Final = st.integers(0, 7).map("j{}".format)
 ANY: Final = st.integers(0, 10).map(lambda n: f"j{n}" if n < 8 else f"s{n - 8}")
@@ -46,6 +48,7 @@ JOBS: Final = st.tuples(
     st.integers(0, 2),
     st.sampled_from(["", "f", "g"]),
     st.sampled_from([None, None, 100, 4_000]),
+    st.sampled_from([{}, {"x": "1"}, {"x": "1", "y:z": ""}]),
 )
 
 
@@ -98,6 +101,7 @@ class Protocol(RuleBasedStateMachine):
             if key.startswith(RECORD) and value[0]["state"] in TERMINAL and key[len(RECORD) :] not in ended:
                 assert seen.get(key) == value, f"{key} had ended, and was changed"
         self.before = seen
+        self.ref.names = set(self.driver.dump.get(self.driver.store.keys.names, ("", 0, []))[2])
         self.ref.listed = set(self.driver.dump.get(self.driver.store.keys.parked, ("", 0, []))[2])
 
     def _plain(self, *commands: tuple[Any, ...], ended: frozenset[str] = frozenset()) -> None:
@@ -120,10 +124,17 @@ class Protocol(RuleBasedStateMachine):
             return
         meant, args = [], ["", most, len(jobs)]
         start = self.clock
-        for id, (algorithm, later, priority, fingerprint, within) in jobs:
+        for id, (algorithm, later, priority, fingerprint, within, labels) in jobs:
             due = None if later is None else self._distinct(start + later)
             job = Job(
-                id, algorithm, self._payload(algorithm, start), due, priority * HEAD_START, fingerprint, within
+                id,
+                algorithm,
+                self._payload(algorithm, start),
+                due,
+                priority * HEAD_START,
+                fingerprint,
+                within,
+                labels,
             )
             row = submit_args(
                 Submission(
@@ -134,6 +145,7 @@ class Protocol(RuleBasedStateMachine):
                     head_start_ms=job.head_start,
                     fingerprint=fingerprint,
                     start_within_ms=within,
+                    labels=labels,
                 )
             )
             args += [row[0], job.payload, *row[2:]]
@@ -164,7 +176,7 @@ class Protocol(RuleBasedStateMachine):
         score = self._distinct(self.clock + (later or 0))
         payload = self._payload(algorithm, self.clock)
         self.ref.queue[id], self.ref.payloads[id] = score, payload
-        self.ref.expiring.add(id)
+        self.ref.mortal.add(id)
         keys = self.driver.store.keys
         commands: list[tuple[Any, ...]] = [("SET", PAYLOAD + id, payload, "PX", KEEP_MS)]
         if try_number and id not in self.ref.retries:
@@ -300,6 +312,8 @@ class Protocol(RuleBasedStateMachine):
                 "mark": KEEP_MS if kind == 3 and outcome in TERMINAL else 0,
                 "attempt": attempt,
                 "account": Account(cpu_seconds=attempt) if kind == 1 else NO_ACCOUNT,
+                "error": ERRORS[kind] if outcome == "failed" else "",
+                "origin": "E" if kind == 1 else "",
             }
             finishes.append(
                 Finish(
@@ -307,7 +321,7 @@ class Protocol(RuleBasedStateMachine):
                     token,
                     outcome,
                     of["algorithm"],
-                    b"{}",
+                    of["error"].encode(),
                     of["envelope"].encode(),
                     None if of["for_ever"] else KEEP_MS,
                     of["delay"],
@@ -423,6 +437,11 @@ class Protocol(RuleBasedStateMachine):
         now = int(self._tick())
         self._compare(self.driver.leases.expire(KEEP_MS), self.ref.expire(EXPIRED, now))
 
+    @rule()
+    def sweep(self) -> None:
+        now = int(self._tick())
+        self._compare(self.driver.leases.sweep(), self.ref.sweep(now))
+
     # What operators do, and starts of workers.
 
     @rule(cap=st.integers(0, 4), restore=st.booleans())
@@ -462,7 +481,7 @@ class Protocol(RuleBasedStateMachine):
 
     # What time does.
 
-    @rule(ms=st.sampled_from([5, 20, 300, 1_000, 2_000, 10_000, 90_000, 700_000_000, -3_600_000]))
+    @rule(ms=st.sampled_from([5, 20, 300, 1_000, 2_000, 10_000, 90_000, KEEP_MS, 700_000_000, -3_600_000]))
     def wait(self, ms: int) -> None:
         """Or the server's clock is set back by an hour."""
         self.clock = max(BEGINNING, self.clock + ms)
@@ -476,7 +495,7 @@ class Protocol(RuleBasedStateMachine):
     def forget(self, id: str) -> None:
         """The TTLs of what is left of a job run out; of a stock client's waiting job, its payload's."""
         ref = self.ref
-        gone = [PAYLOAD + id] if id in ref.expiring and ref.payloads.pop(id, None) else []
+        gone = [PAYLOAD + id] if id in ref.mortal and ref.payloads.pop(id, None) else []
         record = ref.records.get(id)
         if record and record.state in TERMINAL and id not in ref.lasting:
             ref.records.pop(id)
@@ -488,6 +507,18 @@ class Protocol(RuleBasedStateMachine):
             gone.append(IN_PROGRESS + id)
         if gone:
             self._plain(("DEL", *gone), ended=frozenset({id}))
+
+    @precondition(lambda self: any(record.state in TERMINAL for record in self.ref.records.values()))
+    @rule(how=st.sampled_from(["not yet", "not yet", "not yet", "unheard", "swept"]))
+    def forget_all(self, how: str) -> None:
+        """As `forget`, of each that has ended; and the lists hear of it, or not yet."""
+        if how == "not yet":
+            return
+        for id in [id for id, record in self.ref.records.items() if record.state in TERMINAL]:
+            self.forget(id)
+        self.clock += KEEP_MS
+        if how == "swept":
+            self.sweep()
 
     @precondition(lambda self: any(id not in self.ref.marks for id in self.ref.queue))
     @rule(nth=NTH, has=st.booleans())

@@ -11,8 +11,8 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "a finished job keeps its place in the queue": ("finish", "redis.call('ZREM', QUEUE, unpack(ended))", ""),
     "a finish leaves the algorithm's slot taken": (
         "finish",
-        "redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it))",
-        "",
+        "redis.call('ZREM', RUNNING_OF .. algorithm, unpack(of_it)) <",
+        "0 <",
     ),
     "a released job is due now, not in its old place": (
         "finish",
@@ -34,7 +34,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "words that are sent again are taken again": ("say", "if of == token and", "if false and"),
     "the words of a finished job are kept for ever": ("finish", "  keep_words()\n", ""),
     "an earlier job's words are taken for the next one's": ("claim", "RECORD .. id, SAID .. id", "RECORD .. id"),
-    "erase leaves the words": ("erase", ", SAID .. id", ""),
+    "erase leaves the words": ("erase", "RETRY .. id, SAID .. id)", "RETRY .. id)"),
     "retry leaves the words": ("retry", ", SAID .. id", ""),
     "the words of a job that is cancelled are kept for ever": (
         "cancel",
@@ -99,8 +99,8 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     "a stock job's payload may expire while it runs": ("claim", "redis.call('PERSIST', PAYLOAD .. id)", ""),
     "a job that is parked loses its place": (
         "claim",
-        "park(id, algorithm, r.score or score, not r.state)",
-        "park(id, algorithm, now, not r.state)",
+        "park(id, algorithm, r.score or score, not r.state and",
+        "park(id, algorithm, now, not r.state and",
     ),
     "a reap leaves the slot taken": ("reap", "redis.call('ZREM', RUNNING, id)", ""),
     "a reap of a lease that moved": ("reap", "return {'moved'}", "died = true"),
@@ -167,4 +167,42 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "redis.call('SADD', SERVES, ARGV[i])\n  do",
     ),
     "the log says nothing of a finish": ("finish", "write_log(now, 'finish', released, cap)", ""),
+    "a failed job is not listed under its error": (
+        "finish",
+        "put(entering, ERRORS_OF .. kind, created, id)",
+        "tostring(kind)",
+    ),
+    "an ended job is listed by when it ended": ("finish", "made[i] or redis", "now or redis"),
+    "an ended job's place on the lists never expires": (
+        "finish",
+        "put(entering, EXPIRING, expires, entry_of(id, state, algorithm, kind))",
+        "tostring(expires)",
+    ),
+    "a cancelled job is listed nowhere": (
+        "cancel",
+        "  index_ended(id, state, algorithm, failure, created, now + keep)\n",
+        "",
+    ),
+    "a retried job is listed among the ended, too": ("retry", "unindex_ended(id)\nlocal score", "local score"),
+    "an erased job stays listed": ("erase", "unindex_ended(id)\ndrop_labels", "drop_labels"),
+    "erase leaves the labels": ("erase", "\ndrop_labels(id)\nwrite", "\nwrite"),
+    "sweep takes what is still there": ("sweep", "if r[1] ~= state or", "if true or"),
+    "sweep leaves the labels": ("sweep", "      drop_labels(id)\n", ""),
+    "sweep drops a new job's labels": ("sweep", "if redis.call('EXISTS', RECORD .. id) == 0 then", "do"),
+    "the names of algorithms are forgotten too early": (
+        "sweep",
+        "if name and redis.call('EXISTS', PENDING_OF .. name, RUNNING_OF .. name,",
+        "if name and redis.call('EXISTS',",
+    ),
+    "a stock job's algorithm has no name": ("claim", "    note_name(algorithm or '')\n", ""),
+    "a stock job is listed by when it was due": (
+        "claim",
+        "created_of(r.created, payload, score)",
+        "math.floor(score)",
+    ),
+    "a failure is not counted": (
+        "finish",
+        "local count = redis.call('HINCRBY', key, 'count', 1)",
+        "local count = 1",
+    ),
 }

@@ -7,6 +7,9 @@ and exact lengths of TTLs.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import defaultdict
 from typing import Any, Final
 
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, SAID, Keys
@@ -32,7 +35,7 @@ def of_server(dump: Dump) -> Picture:
     """Key -> (value, whether it has no TTL)."""
     picture: Picture = {}
     for key, (kind, ttl, value) in dump.items():
-        if key in (KEYS.meter, KEYS.pace, KEYS.counts, KEYS.audit, KEYS.parked):
+        if key in (KEYS.meter, KEYS.pace, KEYS.counts, KEYS.audit, KEYS.parked, KEYS.names):
             continue
         seen: Any
         if kind == "hash":
@@ -42,12 +45,17 @@ def of_server(dump: Dump) -> Picture:
                 seen = {name: fields[name] for name in ("exchange", "alone", "reserved") if name in fields}
                 seen["drained"] = "drained" in fields
                 seen["missed"] = set(fields.get("missed", "").split())
+            elif key.startswith(KEYS.failure_of):
+                seen = {
+                    name: text for name, text in fields.items() if name != "error" and not name.startswith("id:")
+                }
+                seen["id"] = fields[f"id:{int(fields['count']) % 5}"]
+            elif key == KEYS.labels:
+                seen = {id: json.loads(text) for id, text in fields.items()}
             elif key in (KEYS.cap, KEYS.limits):
                 seen = {name: text for name, text in fields.items() if name.partition(":")[0] not in TOLD}
         elif kind == "zset":
             seen = scores(value)
-            if key.startswith((KEYS.running_of, KEYS.pending_of)):  # the time is read elsewhere
-                seen = set(seen)
         elif kind == "set":
             seen = set(value)
         elif key.startswith(SAID):
@@ -80,6 +88,8 @@ def _record(fields: dict[str, str]) -> dict[str, Any]:
         "done": fields.get("done"),
         "retried": fields.get("retried"),
         "account": fields.get("account"),
+        "created": number("created"),
+        "error": fields.get("error"),
         "spoke": None if "said" not in fields else (fields["said"].split()[0], int(fields["said"].split()[1])),
     }
 
@@ -100,7 +110,7 @@ def of_reference(ref: Reference) -> Picture:
     for id, record in ref.records.items():
         put(RECORD + id, dict(vars(record)), lasts=record.state in ("pending", "running") or id in ref.lasting)
     for id, payload in ref.payloads.items():
-        put(PAYLOAD + id, payload, lasts=id not in ref.expiring)
+        put(PAYLOAD + id, payload, lasts=id not in ref.mortal)
     for id, envelope in ref.results.items():
         put(RESULT + id, envelope, lasts=id in ref.lasting)
     for id, texts in ref.said.items():
@@ -110,10 +120,14 @@ def of_reference(ref: Reference) -> Picture:
         put(IN_PROGRESS + id, mark, lasts=mark != "done")
     for id, attempts in ref.retries.items():
         put(RETRY + id, str(attempts), lasts=False)
-    for algorithm in {held.algorithm for held in running.values() if held.algorithm}:
-        put(KEYS.running_of + algorithm, set(ref.running_of(algorithm)))
+    runs: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for id, held in running.items():
+        runs[(held.algorithm or "") if held.body else ""][id] = ref.created(id)
+    for algorithm, made in runs.items():
+        put(KEYS.running_of + algorithm, made)
     for algorithm in ("", *"ABC"):
-        put(KEYS.pending_of + algorithm, ref.pending_of(algorithm))
+        put(KEYS.pending_of + algorithm, {id: ref.created(id) for id in ref.pending_of(algorithm)})
+    _put_index(put, ref)
     for algorithm, hungry in ref.hungry_of.items():
         put(KEYS.hungry_of + algorithm, dict(hungry), lasts=False)
     for algorithm, jobs in ref.parked.items():
@@ -135,6 +149,28 @@ def of_reference(ref: Reference) -> Picture:
     if ref.log:
         put(KEYS.log, (len(ref.log), ref.log[-1]))
     return picture
+
+
+def _put_index(put: Any, ref: Reference) -> None:
+    sets: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for (id, state, algorithm, kind), made in ref.listed_ended.items():
+        sets[f"{KEYS.ended_of}{state}:{algorithm}"][id] = made
+        if kind:
+            sets[KEYS.errors_of + kind][id] = made
+    for (name, value), jobs in ref.labelled.items():
+        sets[f"{KEYS.labelled}{name}:{value}"] = dict(jobs)
+    for key, jobs in sets.items():
+        put(key, jobs)
+    put(KEYS.labels, dict(ref.labels))
+    put(KEYS.expiring, {f"{s} {k} {len(a)} {a}{id}": at for (id, s, a, k), at in ref.expiring.items()})
+    seen = {}
+    for group, (count, first, last, id) in ref.failures.items():
+        algorithm, kind, origin = group
+        fingerprint = hashlib.sha1("\n".join(group).encode(), usedforsecurity=False).hexdigest()[:16]
+        seen[fingerprint] = float(last)
+        told = {"count": str(count), "first": str(first), "last": str(last), "algorithm": algorithm, "id": id}
+        put(KEYS.failure_of + fingerprint, told | {"type": kind, "origin": origin}, lasts=False)
+    put(KEYS.failures, seen, lasts=True)
 
 
 def _worker(worker: Worker) -> dict[str, Any]:
@@ -189,9 +225,6 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
     states = {key[len(RECORD) :]: value[0]["state"] for key, value in picture.items() if key.startswith(RECORD)}
     held = [id for key, value in picture.items() if key.startswith(KEYS.prefix + "held:") for id in value[0]]
     of = [id for key, value in picture.items() if key.startswith(KEYS.running_of) for id in value[0]]
-    named = [
-        i for k, v in picture.items() if k.startswith(KEYS.prefix + "held:") for i, t in v[0].items() if " " in t
-    ]
     parked = {id for key, value in picture.items() if key.startswith(KEYS.parked_of) for id in value[0]}
     lasting = {KEYS.queue, KEYS.promote, KEYS.unstarted, KEYS.suspects, KEYS.running, KEYS.leases, ABORT}
     lasting |= {
@@ -203,6 +236,9 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
         KEYS.hungry,
         KEYS.loads,
         KEYS.drained,
+        KEYS.expiring,
+        KEYS.labels,
+        KEYS.failures,
     }
     whose = (
         KEYS.prefix + "worker:",
@@ -211,6 +247,9 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
         KEYS.running_of,
         KEYS.parked_of,
         KEYS.pending_of,
+        KEYS.ended_of,
+        KEYS.errors_of,
+        KEYS.labelled,
     )
     left = [
         key
@@ -229,13 +268,20 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
             "a job that has not ended is in the queue": any(
                 state in ("pending", "running") and id not in queue for id, state in states.items()
             ),
-            "an algorithm's running jobs run, once": len(of) != len(set(of)) or not set(of) <= set(named),
+            "each running job is listed, once": sorted(of) != sorted(running),
+            "the name of each listed job is known": not _names_are_known(dump),
             "what is parked waits, out of sight": any(id in running or id not in queue for id in parked),
             "a parked set is listed": not _parked_are_listed(dump),
             f"no key without a TTL is left of a job that ended: {left}": bool(left),
         }.items()
         if broken
     ]
+
+
+def _names_are_known(dump: Dump) -> bool:
+    known = {"", *dump.get(KEYS.names, ("", 0, []))[2]}
+    sets = (KEYS.pending_of, KEYS.running_of, *(f"{KEYS.ended_of}{state}:" for state in TERMINAL))
+    return all(key[len(of) :] in known for key in dump for of in sets if key.startswith(of))
 
 
 def _parked_are_listed(dump: Dump) -> bool:

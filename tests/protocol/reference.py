@@ -13,7 +13,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from tests.protocol.rows import DEATHS, HIDDEN, SLEWED, TERMINAL, Held, Job, Record, Worker
+from tests.protocol.rows import DEATHS, HIDDEN, KEEP, SLEWED, TERMINAL, WEEK, Held, Job, Record, Worker
+
+Entry = tuple[str, str, str, str]  # id, state, algorithm, error type
+
+
+def error_type(error: str | None) -> str:
+    return str(json.loads(error).get("type", "")) if error else ""
 
 
 class Reference:
@@ -21,7 +27,7 @@ class Reference:
         self.queue: dict[str, float] = {}
         self.records: dict[str, Record] = {}
         self.payloads: dict[str, str] = {}
-        self.expiring: set[str] = set()  # ids whose payload may expire: a stock client's, before the first claim
+        self.mortal: set[str] = set()  # ids whose payload may expire: a stock client's, before the first claim
         self.results: dict[str, str] = {}
         self.said: dict[str, list[str]] = {}  # what a job wrote, piece by piece
         self.lasting: set[str] = set()  # ids of ended jobs that are kept for ever
@@ -33,6 +39,7 @@ class Reference:
         self.abort: dict[str, float] = {}
         self.parked: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self.listed: set[str] = set()  # names of parked sets as the server lists them: empty ones go a claim later
+        self.met: dict[str, float] = {}  # when they were made, of stock jobs that claims set aside
         self.starts: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self.workers: dict[str, Worker] = {}
         self.loads: dict[str, int] = {}
@@ -47,6 +54,12 @@ class Reference:
         self.rates: dict[str, tuple[int, int]] = {}  # starts, in a window of so many ms
         self.catalogue: set[str] = set()
         self.log: list[tuple[str, frozenset[str], int, int]] = []
+        self.listed_ended: dict[Entry, float] = {}  # the ends that are listed, with when the job was made
+        self.expiring: dict[Entry, float] = {}  # when their records go
+        self.labels: dict[str, dict[str, str]] = {}
+        self.labelled: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        self.failures: dict[tuple[str, str, str], tuple[int, int, int, str]] = {}  # count, first, last, latest id
+        self.names: set[str] = set()  # as the server has them: who is left without jobs goes a while later
 
     # What follows from the rest.
 
@@ -60,6 +73,69 @@ class Reference:
         """Those whose record or parked set names it: a stock job's payload is first read by a claim."""
         told = {i for i, r in self.records.items() if r.state == "pending" and self._name(i, r) == algorithm}
         return told & self.queue.keys() | {id for id in self.parked[algorithm] if id not in self.records}
+
+    def created(self, id: str) -> float:
+        """Of a job that waits or runs: as its record says, or its payload did when a claim set it aside."""
+        record = self.records.get(id)
+        if record and record.created is not None:
+            return record.created
+        return self.met[id]
+
+    def made(self, id: str, otherwise: float) -> float:
+        """When a stock client made a job, by its own clock."""
+        payload = self.payloads.get(id)
+        return float(json.loads(payload)["et"]) if payload else math.floor(otherwise)
+
+    def list_ended(self, id: str, expires: float | None) -> None:
+        record = self.records[id]
+        kind = error_type(record.error) if record.state == "failed" else ""
+        entry = (id, record.state, record.algorithm or "", kind)
+        self.listed_ended[entry] = record.created or 0
+        if expires is not None:
+            self.expiring[entry] = expires
+
+    def unlist(self, id: str) -> None:
+        record = self.records.get(id)
+        if record and record.state in TERMINAL:
+            kind = error_type(record.error) if record.state == "failed" else ""
+            entry = (id, record.state, record.algorithm or "", kind)
+            self.listed_ended.pop(entry, None)
+            self.expiring.pop(entry, None)
+
+    def drop_labels(self, id: str) -> None:
+        for label in self.labels.pop(id, {}).items():
+            self.labelled[label].pop(id, None)
+
+    def forget_earlier(self, id: str) -> None:
+        """Of a job that has ended, and whose id a stock client uses again."""
+        if id in self.records:
+            self.unlist(id)
+            self.drop_labels(id)
+            del self.records[id]
+            self.said.pop(id, None)
+
+    def count_failure(self, id: str, origin: str, now: int) -> None:
+        record = self.records[id]
+        group = (record.algorithm or "", error_type(record.error), origin)
+        count, first, _, _ = self.failures.get(group, (0, now, 0, ""))
+        self.failures[group] = (count + 1, first, now, id)
+
+    def sweep(self, now: int) -> int:
+        due = [entry for entry, at in self.expiring.items() if at <= now]
+        for entry in due:
+            id, state, algorithm, _ = entry
+            record = self.records.get(id)
+            if record is None or (record.state, record.algorithm or "") != (state, algorithm):
+                self.listed_ended.pop(entry, None)
+                del self.expiring[entry]
+                if record is None:
+                    self.drop_labels(id)
+            elif id in self.lasting:
+                del self.expiring[entry]
+            else:
+                self.expiring[entry] = now + 1000
+        self.failures = {group: told for group, told in self.failures.items() if told[2] > now - WEEK}
+        return len(due)
 
     def _name(self, id: str, record: Record) -> str:
         payload = self.payloads.get(id)
@@ -125,7 +201,9 @@ class Reference:
             later = job.due is not None and job.due > now
             due = job.due if later else exact
             score = due if later else exact - (len(fresh) - i) / 1000 - job.head_start
-            record = Record(due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint)
+            record = Record(
+                due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint, created=now
+            )
             record.reason = "scheduled" if later else "queued"
             if later and job.head_start:
                 self.promote[job.id], record.head_start = due, job.head_start
@@ -137,7 +215,13 @@ class Reference:
                 if crowds[job.algorithm] < 0:  # as many wait as its own limits let start
                     self.queue[job.id], self.parked[job.algorithm][job.id] = HIDDEN, score
             self.payloads[job.id] = job.payload
-            self.expiring.discard(job.id)
+            self.mortal.discard(job.id)
+            if job.fingerprint:
+                self.drop_labels(job.id)
+            if job.labels:
+                self.labels[job.id] = job.labels
+                for label in job.labels.items():
+                    self.labelled[label][job.id] = now
         return outcomes
 
     def cancel(self, id: str, error: str, now: int) -> str:
@@ -145,7 +229,9 @@ class Reference:
             self.records[id].cancel_requested, self.abort[id] = True, now
             return "requested"
         if id in self.queue:
-            record = self.records.get(id) or Record(due=self.queue[id])
+            if id in self.records and self.records[id].state in TERMINAL:
+                self.forget_earlier(id)
+            record = self.records.get(id) or Record(due=self.queue[id], created=self.made(id, now))
             self._end_waiting(id, record, "cancelled", error, now)
             return "cancelled"
         if id in self.records:
@@ -154,7 +240,7 @@ class Reference:
 
     def expire(self, error: str, now: int) -> int:
         ended = 0
-        for id in [id for id, until in self.unstarted.items() if until <= now]:
+        for _, id in sorted((until, id) for id, until in self.unstarted.items() if until <= now):
             del self.unstarted[id]
             record = self.records.get(id)
             if record and record.state == "pending" and not record.started and record.expires is not None:
@@ -164,9 +250,14 @@ class Reference:
 
     def _end_waiting(self, id: str, record: Record, state: str, error: str, now: int) -> None:
         self.records[id], record.state = record, state
+        record.algorithm = self._name(id, record) or None
+        record.error = error if state == "failed" else None
+        self.list_ended(id, now + KEEP)
+        if state == "failed":
+            self.count_failure(id, "", now)
         self.lasting.discard(id)
         payload = self.payloads.pop(id, None)
-        self.expiring.discard(id)
+        self.mortal.discard(id)
         if payload:
             self.results[id] = (
                 f'{payload[:-1]},"s":false,"r":{error},"st":{now},"ft":{now},"q":"arq:queue","id":"{id}"}}'
@@ -187,6 +278,8 @@ class Reference:
     def erase(self, id: str) -> str:
         if id in self.queue:
             return "active"
+        self.unlist(id)
+        self.drop_labels(id)
         known = [kind.pop(id, None) for kind in (self.records, self.payloads, self.results)]
         if not any(known):
             return "unknown"
@@ -210,6 +303,7 @@ class Reference:
         self.suspects.pop(id, None)
         for gone in (self.marks, self.retries, self.results, self.said):
             gone.pop(id, None)
+        self.unlist(id)
         old, score = record or Record(), exact - head_start
         self.records[id] = Record(
             reason="queued",
@@ -218,6 +312,7 @@ class Reference:
             algorithm=old.algorithm,
             fingerprint=old.fingerprint,
             retried=token,
+            created=float(json.loads(payload)["et"]) if old.created is None else old.created,
         )
         self.queue[id], self.payloads[id] = score, payload
         return math.floor(exact)
@@ -241,8 +336,12 @@ class Reference:
         self._mark(id, "done" if of.get("mark") else None)
         if outcome in TERMINAL:
             record.state = outcome
+            record.error = of.get("error") or None
             self.lasting = self.lasting | {id} if of.get("for_ever") else self.lasting - {id}
             record.account = of["account"].as_json().decode() or None
+            self.list_ended(id, None if of.get("for_ever") else now + KEEP)
+            if outcome == "failed":
+                self.count_failure(id, of["origin"], now)
             if of.get("envelope"):
                 self.results[id] = of["envelope"]
             for gone in (self.queue, self.payloads, self.retries, self.abort):

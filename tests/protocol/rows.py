@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 HIDDEN = 9e15  # the score in the queue of what is out of sight: it runs, or stands aside
 DEATHS = 3
 PATIENCE, HUNGER, LEFT, WEEK, SLEWED = 2000, 1000, 20, 604_800_000, 1000
+KEEP = 3_600_000  # that what is left of an ended job is kept
 TERMINAL = {"completed", "failed", "cancelled"}
 
 
@@ -30,6 +31,8 @@ class Record:
     retried: str | None = None
     spoke: tuple[str, int] | None = None  # the token and number of its last words
     account: str | None = None  # of the attempt that ended it
+    created: float | None = None
+    error: str | None = None  # the JSON, of one that failed
 
 
 @dataclass
@@ -64,3 +67,4 @@ class Job:
     head_start: int = 0
     fingerprint: str = ""
     within: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)

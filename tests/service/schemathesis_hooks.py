@@ -53,7 +53,12 @@ def runnable(job: Any) -> Any:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """A stream lasts as long as its job: a job that waits is cancelled, so that there is an end to read."""
+    """A stream lasts as long as its job: a job that waits is cancelled, so that there is an end to read.
+
+    And no schema can say that a cursor is one that was given.
+    """
+    if case.operation.label == "GET /jobs" and isinstance(case.query, dict):
+        case.query.pop("cursor", None)
     if case.operation.label == "GET /jobs/{job_id}/events" and case.method == "GET":
         job = quote(str((case.path_parameters or {}).get("job_id")), safe="")
         requests.post(f"{case.operation.base_url}/jobs/{job}/cancel", timeout=10)

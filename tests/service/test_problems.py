@@ -63,8 +63,9 @@ async def test_concurrency_is_no_job(client: AsyncClient, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/jobs", {"POST"}),
-        ("PUT", "/jobs", {"POST"}),
+        ("PUT", "/jobs", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/jobs", {"GET", "HEAD", "POST"}),
+        ("POST", "/failures", {"GET", "HEAD"}),
         ("PUT", "/jobs/1", {"GET", "HEAD", "DELETE"}),
         ("GET", "/jobs/1/retry", {"POST"}),
         ("GET", "/jobs/1/cancel", {"POST"}),

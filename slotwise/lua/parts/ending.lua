@@ -2,10 +2,12 @@
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
 -- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, SAID, ENDED (the channel of
--- ended jobs), count(), label(), leave_pending(), algorithm_of().
+-- ended jobs), count(), label(), leave_pending(), algorithm_of(), created_of(), the parts index and failures.
 local function end_waiting(id, now, state, failure, keep, ...)
-  local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm')
-  local algorithm = algorithm_of(r[2], payload) or ''
+  local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm',
+    'created')
+  local algorithm, created = algorithm_of(r[2], payload) or '', created_of(r[3], payload, now)
+  note_name(algorithm)
   redis.call('ZREM', QUEUE, id)
   redis.call('ZREM', PROMOTE, id)
   redis.call('ZREM', UNSTARTED, id)
@@ -16,7 +18,10 @@ local function end_waiting(id, now, state, failure, keep, ...)
     end
   end
   redis.call('DEL', PAYLOAD .. id, RETRY .. id)
-  redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, 'ended_waiting', 1, ...)
+  redis.call('HSET', RECORD .. id, 'state', state, 'ended', now, 'ended_waiting', 1, 'created', created, ...)
+  if not r[2] and algorithm ~= '' then
+    redis.call('HSET', RECORD .. id, 'algorithm', algorithm)
+  end
   redis.call('PEXPIRE', RECORD .. id, keep)
   redis.call('PEXPIRE', SAID .. id, keep)
   if payload and string.find(payload, '^{".*}$') then
@@ -28,5 +33,9 @@ local function end_waiting(id, now, state, failure, keep, ...)
   end
   count('completed:' .. state .. ':' .. label(algorithm))
   leave_pending(algorithm, id)
+  index_ended(id, state, algorithm, failure, created, now + keep)
+  if state == 'failed' then
+    count_failure(id, algorithm, failure, '', now)
+  end
   redis.call('PUBLISH', ENDED, id)
 end

@@ -1,6 +1,6 @@
 -- granting: what a record says of the attempt that is granted, and the grant as the worker gets it.
 --
--- Needs RECORD, SAID, DEATHS.
+-- Needs RECORD, DEATHS, forget_earlier().
 -- A record's field; 0 for one that is missing, or no number, whoever wrote it.
 local function number_of(value)
   return tonumber(value or 0) or 0
@@ -10,16 +10,16 @@ end
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
     'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready',
-    'open_files', 'file_mb')
+    'open_files', 'file_mb', 'created')
   if r.err or (r[1] and r[1] ~= state) then
-    redis.call('DEL', RECORD .. id, SAID .. id)
+    forget_earlier(id)
     r = {}
   end
   return {state = r[1], attempt = number_of(r[2]), score = r[3], deaths = number_of(r[4]),
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
     memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11] and number_of(r[11]), started = r[12],
     algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15])), open_files = r[16] or '',
-    file_mb = r[17] or ''}
+    file_mb = r[17] or '', created = r[18]}
 end
 
 local function grant(id, token, r, payload, cancelled)

@@ -5,12 +5,13 @@
 -- from there, and of which algorithm they were.
 local left_parking = {}
 
-local function park(id, algorithm, score, stock)
+-- `made`: when, of a stock client's job; nil of one with a record.
+local function park(id, algorithm, score, made)
   redis.call('ZADD', QUEUE, HIDDEN, id)
   redis.call('ZADD', PARKED_OF .. algorithm, score, id)
   redis.call('SADD', PARKED, algorithm)
-  if stock then
-    enter_pending(algorithm, id, score)
+  if made then
+    enter_pending(algorithm, id, made)
   end
 end
 

@@ -2,7 +2,7 @@
 -- a walk over the queue. A stock client's job is among them from its first meeting with a claim: until then only its
 -- payload says what it is.
 --
--- Needs PENDING_OF, RECORD. What one step changes is written at its end, each set once.
+-- Needs PENDING_OF, RECORD, the part index. What one step changes is written at its end, each set once.
 local coming, leaving = {}, {}
 
 local function enter_pending(algorithm, id, created)
@@ -27,6 +27,7 @@ local function write_pending()
     redis.call('ZREM', PENDING_OF .. algorithm, unpack(ids))
   end
   for algorithm, rows in pairs(coming) do
+    note_name(algorithm)
     redis.call('ZADD', PENDING_OF .. algorithm, unpack(rows))
   end
   coming, leaving = {}, {}

@@ -53,22 +53,26 @@ local function room(algorithm)
   return rooms[algorithm]
 end
 
-local started_of = {}
-
-local function take_room(algorithm, id, token)
+local function take_room(algorithm, token)
   rooms[algorithm] = rooms[algorithm] - 1
   if caps[algorithm] then
     caps[algorithm][2] = caps[algorithm][2] - 1
   end
-  started_of[algorithm] = started_of[algorithm] or {}
-  table.insert(started_of[algorithm], now)
-  table.insert(started_of[algorithm], id)
   local rate = rates[algorithm]
   if rate then
     rate.left = rate.left - 1
     redis.call('ZADD', STARTS_OF .. algorithm, exact, token)
     redis.call('PEXPIRE', STARTS_OF .. algorithm, rate.window)
   end
+end
+
+-- The running sets are scored by when the job was made, as all from which jobs are listed.
+local started_of = {}
+
+local function enter_running(algorithm, id, created)
+  started_of[algorithm] = started_of[algorithm] or {}
+  table.insert(started_of[algorithm], created)
+  table.insert(started_of[algorithm], id)
 end
 
 local function write_rooms()

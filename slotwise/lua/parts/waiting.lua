@@ -3,11 +3,10 @@
 -- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF, remember_attempt(),
 -- return_to_pending(). `held` is what `claim` wrote: the token, and the algorithm.
 local function give_up_slot(id, held)
-  local algorithm = string.match(held, '^%S+ (.*)$')
   redis.call('ZREM', RUNNING, id)
   redis.call('DEL', IN_PROGRESS .. id)
-  if algorithm then
-    redis.call('ZREM', RUNNING_OF .. algorithm, id)
+  if redis.call('ZREM', RUNNING_OF .. (string.match(held, '^%S+ (.*)$') or ''), id) == 0 then
+    redis.call('ZREM', RUNNING_OF, id)  -- its cancel came first: it takes no room of its algorithm
   end
 end
 

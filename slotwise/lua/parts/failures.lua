@@ -1,0 +1,21 @@
+-- failures: failed jobs by what is the same of them: algorithm, error type, and `origin`, the exception's class and where
+-- it was raised. A group is counted up, not made of jobs: it outlives them, for a week after its last.
+--
+-- Needs the part index.
+local MOST_GROUPS = 1000  -- those that were seen last
+local FAILURE_KEPT_MS = 604800000
+local EXAMPLES = 5  -- ids of the latest
+
+local function count_failure(id, algorithm, failure, origin, now)
+  local kind = error_type(failure)
+  local fingerprint = string.sub(redis.sha1hex(algorithm .. '\n' .. kind .. '\n' .. origin), 1, 16)
+  local key = FAILURE_OF .. fingerprint
+  local count = redis.call('HINCRBY', key, 'count', 1)
+  local first = count == 1 and {'first', now, 'algorithm', algorithm, 'type', kind, 'origin', origin} or {}
+  redis.call('HSET', key, 'last', now, 'error', failure, 'id:' .. count % EXAMPLES, id, unpack(first))
+  redis.call('PEXPIRE', key, FAILURE_KEPT_MS)
+  redis.call('ZADD', FAILURES, now, fingerprint)
+  if count == 1 and redis.call('ZCARD', FAILURES) > MOST_GROUPS then
+    redis.call('DEL', FAILURE_OF .. redis.call('ZPOPMIN', FAILURES)[1])
+  end
+end
