@@ -15,11 +15,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from slotwise.errors import Cancelled
 from slotwise.failure import named
 from worker.shortage import NoProcess
+
+AGAIN_SECONDS: Final = 0.01
 
 _here = threading.local()  # `body`, in a body's thread
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
@@ -32,7 +34,7 @@ class Body:
         self._function = function
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._running = self._asked = False
+        self._running = self._asked = self._noticing = False
         self.ended: asyncio.Future[Any] = self._loop.create_future()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="job", daemon=True)
@@ -51,10 +53,15 @@ class Body:
 
     def swallowed(self) -> None:
         """It met its `Cancelled` where nothing can be raised. In its own thread: another must raise it again."""
+        self._noticing = True
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._ask_again)
+        self._noticing = False
 
     def _ask_again(self) -> None:
+        if self._noticing:  # here it would be swallowed once more, and nobody told
+            self._loop.call_later(AGAIN_SECONDS, self._ask_again)
+            return
         with self._lock:
             self._asked = False
         self.ask()
@@ -95,10 +102,10 @@ def _mind_what_is_swallowed() -> None:
 
     def notice(unraisable: sys.UnraisableHookArgs) -> None:
         body: Body | None = getattr(_here, "body", None)
-        if body is None or unraisable.exc_type is not Cancelled:
-            hook(unraisable)
-        else:
+        if body is not None and unraisable.exc_type is Cancelled:
             body.swallowed()
+        else:
+            hook(unraisable)
 
     sys.unraisablehook = notice
 

@@ -63,17 +63,26 @@ in_finalizer, let_go = threading.Event(), threading.Event()
 
 
 async def test_a_cancel_that_a_finalizer_swallows_is_raised_again() -> None:
+    met = []
+
     def body() -> None:
-        Swallows()
-        while True:
-            time.monotonic()
+        try:
+            Swallows()
+            while not let_go.is_set():
+                pass
+        except Cancelled:
+            met.append(True)
+            raise
 
     running = asyncio.create_task(thread.run(body))
     await wait_for(in_finalizer.is_set, what="it is in the finalizer")
     running.cancel()
+    try:
+        await wait_for(lambda: met, what="it is raised in the body", within=20)
+    finally:
+        let_go.set()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(running, 20)
-    let_go.set()
+        await running
 
 
 def test_results_and_failures_of_threads(fleet: Fleet, front: httpx2.Client, tmp_path: Path) -> None:
