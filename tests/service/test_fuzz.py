@@ -24,18 +24,17 @@ WHOLE = 10  # answers that look alike of which the body is checked too
 
 @pytest.mark.slow
 async def test_ten_thousand_mutated_requests(fleet: Fleet, catalogue: None) -> None:
-    fuzz(fleet, 10_000)
+    fuzz(fleet, 10_000, seed=1)  # the same in each run: CI fails for a change, not for a draw of luck
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_a_hundred_thousand_mutated_requests(fleet: Fleet, catalogue: None) -> None:
-    fuzz(fleet, 100_000)
+    fuzz(fleet, 100_000, seed=secrets.randbelow(2**32))
 
 
-def fuzz(fleet: Fleet, most: int) -> None:
+def fuzz(fleet: Fleet, most: int, *, seed: int) -> None:
     """Every answer is one that the description has; the process lives, logs no failure and does not grow."""
-    seed = secrets.randbelow(2**32)
     print(f"seed {seed}")
     front = fleet.front()
     process = fleet.processes[-1]
