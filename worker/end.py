@@ -33,6 +33,10 @@ class End:
     own_cpu_seconds: float
     out_of_memory: bool = False  # the kernel ended something of its tree for want of memory within its group
 
+    def told(self) -> dict[str, Any]:
+        """For the zygote's ENDED."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> End:
         """From the zygote's ENDED."""

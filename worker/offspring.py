@@ -81,10 +81,10 @@ class Offspring:
         if all(body.end is None for body in self._bodies.values()):
             self._orphans_ends.clear()
             return []
-        self._sweep()
+        orphans = self._sweep()
         ending = [body for body in self._bodies.values() if body.end is not None]  # some since then
         self._charge(ending)
-        self._attribute(ending)
+        self._attribute(ending, orphans)
         gone = [(body, body.end) for body in ending if body.end is not None and not body.left]
         for body, _ in gone:
             del self._bodies[body.pid]
@@ -121,8 +121,8 @@ class Offspring:
         used = usage.ru_utime + usage.ru_stime
         return End(status, used, peak / MB, used if alone is None else alone)
 
-    def _sweep(self) -> None:
-        """Kill every orphan of a job that ended, and what is below it, but for those that are spared.
+    def _sweep(self) -> set[int]:
+        """Kill every orphan of a job that ended, and what is below it, but for those that are spared: those left.
 
         What an orphan had forked is a child of ours as soon as it is dead. We look again at once for as long as
         there are new ones: a tree that forks all the time must not be given the time to.
@@ -130,14 +130,16 @@ class Offspring:
         spared = {pid for body in self._bodies.values() for pid in body.spared}
         struck: set[int] = set()
         for _ in range(SWEEPS):
-            orphans = self._orphans() - spared - struck
-            if not orphans:
-                break
-            for orphan in orphans:
+            left = self._orphans()
+            fresh = left - spared - struck
+            if not fresh:
+                return left
+            for orphan in fresh:
                 for pid in (orphan, *tree.descendants(orphan)):
                     tree.strike(pid)
-            struck |= orphans
+            struck |= fresh
             self._reap()
+        return self._orphans()
 
     def _charge(self, ending: list[Body]) -> None:
         """Add what orphans used to the job that they were of, as far as that is known: it may be the only one."""
@@ -148,12 +150,11 @@ class Offspring:
                 owners[0].end = replace(end, cpu_seconds=used, peak_mb=peak)
         self._orphans_ends.clear()
 
-    def _attribute(self, ending: list[Body]) -> None:
+    def _attribute(self, ending: list[Body], orphans: set[int]) -> None:
         """Tell whose orphans those may be that are left: they hold up the end of their own job, and of no other.
 
         An orphan does not say whose it was: a new one may be of each that is ending now.
         """
-        orphans = self._orphans()
         new = orphans.difference(*(body.left | body.spared for body in self._bodies.values()))
         for body in ending:
             body.left = orphans & (body.left | body.spared | new)

@@ -21,7 +21,6 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -186,7 +185,7 @@ class Zygote:
         gone = self._offspring.gone()
         self._stock.check(self._offspring.helps)
         for body, end in gone:
-            self._tell(frames.ENDED, key=body.key, **asdict(end))
+            self._tell(frames.ENDED, key=body.key, **end.told())
         if gone:
             self._arm()
             self._stock.hurry()
