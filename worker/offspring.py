@@ -36,9 +36,8 @@ class Offspring:
         self._brood = Brood()
         self._bodies: dict[int, Body] = {}
         self._orphans_ends: dict[int, End] = {}  # reaped, and nobody's yet
-        self._helpers = (
-            self._brood.now()
-        )  # that run no job: modules' own, those that wait for one, those that clean up
+        # These run no job: modules' own, those that wait for one, those that clean up.
+        self._helpers = self._brood.now()
         _, self._resident = kernel.memory_bytes()  # that every body begins with, copy-on-write
 
     def leave(self) -> None:

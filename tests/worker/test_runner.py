@@ -10,13 +10,16 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slotwise.context import Silence
+from slotwise.errors import JobError
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
 from tests.worker.test_fleet import zygote_below
@@ -25,6 +28,7 @@ from worker.grace import Grace
 from worker.hearing import Hearing
 from worker.runner import AGAIN_SECONDS, NoProcess, Runner, ZygoteDied
 from worker.shortage import NoZygote
+from worker.spare import READY
 from worker.tally import Tally
 
 Start = Callable[..., Runner]
@@ -344,6 +348,69 @@ async def test_a_fork_that_hangs_between_jobs_ends_by_the_deadline(
     with pytest.raises(ZygoteDied):
         for _ in range(4):  # as many processes as may stand ready, and more
             await asyncio.wait_for(call(runner, "Nothing"), 20)
+
+
+STARTS_ITS_OWN = """
+import os, pathlib, shutil, subprocess, sys
+from slotwise import algorithm
+
+server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+
+@algorithm
+def Served() -> str:
+    return pathlib.Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+@algorithm
+def Wipe() -> None:
+    shutil.rmtree(pathlib.Path(os.environ["TMPDIR"]).parent)
+
+@algorithm
+def WriteTemporary() -> bool:
+    import tempfile
+    with tempfile.NamedTemporaryFile() as file:
+        return file.write(b"x") == 1
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "starts_its_own.py").write_text(STARTS_ITS_OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "starts_its_own"
+
+
+async def test_a_process_that_a_module_started_outlives_the_jobs(start: Start, own: str) -> None:
+    runner = start(own)
+    assert [await call(runner, "Served") for _ in range(4)] == [b'"S"'] * 4
+
+
+async def test_a_job_that_removes_all_temporary_files_harms_those_that_are_ready_at_most(
+    start: Start, own: str
+) -> None:
+    runner = start(own)
+    await call(runner, "Wipe")
+    for _ in range(READY):
+        with suppress(JobError):
+            await call(runner, "WriteTemporary")
+    assert [await call(runner, "WriteTemporary") for _ in range(3)] == [b"true"] * 3
+
+
+async def test_a_burial_does_not_wait_behind_the_threads_of_others(start: Start) -> None:
+    runner, let_go, began = start(), threading.Event(), asyncio.Event()
+    zygote = await zygote_of(runner)
+    busy = [asyncio.create_task(asyncio.to_thread(let_go.wait)) for _ in range(64)]
+    told = {"algorithm": "Burn", "args": [], "params": {"seconds": 600}, "job_id": "x", "attempt": 1}
+    try:
+        running = asyncio.create_task(runner.run(told | {"seconds": 900}, Tally(), Silence(), begins=began.set))
+        await began.wait()
+        os.kill(zygote, signal.SIGKILL)
+        ended, _ = await asyncio.wait({running}, timeout=20)
+    finally:
+        let_go.set()
+        await asyncio.gather(*busy)
+    assert ended, "it waits for a thread that never comes free"
+    with pytest.raises(ZygoteDied):
+        await running
 
 
 @pytest.mark.slow
