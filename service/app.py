@@ -41,6 +41,7 @@ from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
 from slotwise.errors import SlotwiseError
+from slotwise.intake import Intake
 from slotwise.lease import Observer
 from slotwise.news import end_task
 from slotwise.settings import Settings
@@ -82,9 +83,10 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     configuring = asyncio.create_task(_configure(store, settings), name="configure")
     try:
         async with store.ended() as ended:
-            yield Front(
-                settings, store, catalogue.Catalogue(store), Waiting(store, ended), Listening(store), steering
-            )
+            intake = Intake(store, max_pending=settings.max_pending_jobs)
+            known = catalogue.Catalogue(store)
+            yield Front(settings, store, intake, known, Waiting(store, ended), Listening(store), steering)
+            await intake.close()
     finally:
         await end_task(configuring)
         await asyncio.to_thread(observer.stop)

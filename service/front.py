@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.catalogue import Catalogue
 from service.listening import Listening
 from service.waiting import Waiting
+from slotwise.intake import Intake
 from slotwise.settings import Settings
 from slotwise.steering import Steering
 from slotwise.store import Store
@@ -16,6 +17,7 @@ from slotwise.store import Store
 class Front:
     settings: Settings
     store: Store
+    intake: Intake
     catalogue: Catalogue
     waiting: Waiting
     listening: Listening

@@ -60,7 +60,7 @@ async def submit(request: Request) -> Response:
     asked = job_request(value)
     known = await front.catalogue.find(asked.algorithm)
     await known.parameters.check(asked.params, size)
-    submitted = await _queue(front, request, asked, known)
+    submitted = await _queue(front, request, asked, known, size)
     job = submitted.job if seconds is None else await _ended(front, request, submitted.job, seconds)
     headers = {"Location": job_url(job.id)}
     if submitted.replayed:
@@ -70,7 +70,7 @@ async def submit(request: Request) -> Response:
     return Json(job_object(job), 202, headers)
 
 
-async def _queue(front: Front, request: Request, asked: JobRequest, known: Known) -> Submitted:
+async def _queue(front: Front, request: Request, asked: JobRequest, known: Known, size: int) -> Submitted:
     job_id, fingerprint = identity(request.headers, asked)
     submission = asked.submission(
         job_id,
@@ -79,8 +79,7 @@ async def _queue(front: Front, request: Request, asked: JobRequest, known: Known
         declared=known.entry,
         settings=front.settings,
     )
-    [submitted] = await front.store.submit([submission], max_pending=front.settings.max_pending_jobs)
-    return submitted
+    return await front.intake.submit(submission, size)
 
 
 async def _ended(front: Front, request: Request, job: Job, seconds: int) -> Job:
