@@ -20,10 +20,11 @@ Command = Sequence[str | bytes | int | float]
 
 
 class Line:
-    """One caller at a time."""
+    """One caller at a time. `patient`: what was not answered in time is sent again too."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, patient: bool = True) -> None:
         self._redis = redis
+        self._again = (RedisConnectionError, RedisTimeoutError) if patient else RedisConnectionError
         self._connection = redis.connection_pool.make_connection()
 
     async def ask(self, *commands: Command) -> list[Any]:
@@ -32,7 +33,7 @@ class Line:
         try:
             await self._connection.send_packed_command(data)
             return [await self._reply() for _ in data]
-        except (RedisConnectionError, RedisTimeoutError):
+        except self._again:
             return await self._by_the_pool(commands)
 
     async def _reply(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from pydantic_core import to_json
@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from slotwise import scripts, wire
 from slotwise.away import reachable
@@ -29,14 +28,14 @@ from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.news import News
 from slotwise.packing import packed
 from slotwise.rate import Rate
-from slotwise.record import as_heartbeat, as_queued, read_job, submit_args
+from slotwise.reads import Reads
+from slotwise.record import as_queued, submit_args
 from slotwise.retry import as_retried, retry_args
 
 Cancelled = Literal["cancelled", "already-cancelled", "requested", "finished", "unknown"]
 
 MAX_BATCH: Final = 100  # jobs in one submit: a longer script would hold up every other client
 HOLDERS: Final = 100  # ids that an explanation names at most
-NOTHING: Final[tuple[Any, ...]] = ({}, None, None, None, -2, None)  # what the parts of a job are without one
 LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
@@ -55,6 +54,7 @@ class Store:
         self.redis = redis
         self.keys = keys or Keys()
         self.claims = Claims(redis, self.keys)
+        self.reads = Reads(redis, self.keys)
 
     @classmethod
     async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
@@ -71,6 +71,7 @@ class Store:
 
     async def close(self) -> None:
         """Close the connections, those of `redis` too."""
+        await self.reads.close()
         await self.claims.hang_up()
         await self.redis.aclose()
 
@@ -115,27 +116,7 @@ class Store:
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
-        job = (await self._read(job_id))[0]
-        if job is None or job.incarnation is None:
-            return job
-        with reachable():
-            seen = await self.redis.execute_command("HGET", self.keys.worker(job.incarnation), "seen")
-        return replace(job, heartbeat_ms=as_heartbeat(seen, job.started_ms))
-
-    async def _read(self, job_id: str) -> tuple[Job | None, bytes | None]:
-        """The job, and the envelope of its result."""
-        with reachable():
-            async with self.redis.pipeline(transaction=True) as tr:
-                tr.hgetall(RECORD + job_id)
-                tr.get(PAYLOAD + job_id)
-                tr.get(RESULT + job_id)
-                tr.zscore(self.keys.queue, job_id)
-                tr.pexpiretime(RECORD + job_id)
-                tr.zscore(ABORT, job_id)
-                parts = await tr.execute(raise_on_error=False)
-        # a key of another type, whoever put it there, is no part of the job
-        record, payload, envelope, score, expires_ms, abort = map(or_nothing, parts, NOTHING)
-        return read_job(job_id, record, payload, envelope, score, expires_ms, abort), envelope
+        return (await self.reads.job(job_id))[0]
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
@@ -162,7 +143,7 @@ class Store:
         own, token = self.keys, secrets.token_hex(16)
         keys = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of, *own.of_index]
         for _ in range(LOOKS):
-            job, envelope = await self._read(job_id)
+            job, envelope = await self.reads.job(job_id)
             if job is None:
                 raise unknown_job(job_id)
             args = retry_args(job, envelope, token, level_ms, max_pending)
@@ -245,15 +226,6 @@ class Store:
     def _ended_job_keys(self) -> list[str]:
         keys = self.keys
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
-
-
-def or_nothing(part: Any, nothing: Any) -> Any:
-    """A reply; `nothing` where the key is of a type that is not ours. Raises: every other error that it is."""
-    if isinstance(part, ResponseError) and str(part).startswith("WRONGTYPE"):
-        return nothing
-    if isinstance(part, Exception):
-        raise part
-    return part
 
 
 def _reused() -> SlotwiseError:
