@@ -1,6 +1,6 @@
 """What a move and a read cost as the work grows: with few and with many jobs waiting, and few and many running.
 
-python -m bench.growth                10 to 1,000,000 jobs that wait; 10 to 5,000 that run (about 1.2 GB, five minutes)
+python -m bench.growth                10 to 1,000,000 jobs that wait; 10 to 5,000 that run (1.2 GB, some minutes)
 
 Each figure is the median, over rounds of 20 calls, of the time that the server itself took for a call (INFO
 commandstats), so that what grows is not hidden beneath what a client costs. Calls of all kinds alternate.
