@@ -27,21 +27,10 @@ from service.operation import Answer, operation
 from service.submission import INSTANT, YEAR_SECONDS, instant_ms
 from service.view import ListedJob, job_object
 from slotwise import listing as pages
+from slotwise.errors import FailureType
 from slotwise.job import Job, State
 from slotwise.listing import Filter, Place
 
-ErrorName = Literal[
-    "exception",
-    "timeout",
-    "memory_limit",
-    "cpu_limit",
-    "crashed",
-    "lost",
-    "bad_result",
-    "bad_params",
-    "algorithm_not_found",
-    "expired",
-]
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
 
 LIMIT: Final = query.Number("limit", "At most so many.", default=50, most=500)
@@ -68,7 +57,7 @@ class JobFilter(BaseModel):
     status: Status | None = None
     algorithm: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     label: Annotated[tuple[str, str], BeforeValidator(_label), WithJsonSchema(_LABEL)] | None = None
-    error_type: ErrorName | None = None
+    error_type: FailureType | None = None
     created_after: Annotated[int | None, BeforeValidator(instant_ms), WithJsonSchema(INSTANT)] = None
     created_before: Annotated[int | None, BeforeValidator(instant_ms), WithJsonSchema(INSTANT)] = None
     min_running_seconds: float | None = Field(None, ge=0, le=YEAR_SECONDS)
@@ -93,7 +82,7 @@ QUERY: Final = (
     query.Given("status", "In this state.", {"enum": list(get_args(Status))}),
     query.Given("algorithm", "Of this algorithm.", {"type": "string", "minLength": 1, "maxLength": 200}),
     query.Given("label", "name:value, split at the first colon.", {"type": "string", "pattern": LABEL}),
-    query.Given("error_type", "Failed with this type of error.", {"enum": list(get_args(ErrorName))}),
+    query.Given("error_type", "Failed with this type of error.", {"enum": list(get_args(FailureType))}),
     query.Given("created_after", "Made later than this.", _TIME),
     query.Given("created_before", "Made sooner than this.", _TIME),
     query.Given(

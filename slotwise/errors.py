@@ -39,7 +39,7 @@ Code = Literal[
     "internal",
 ]
 
-ErrorType = Literal[
+FailureType = Literal[
     "exception",
     "timeout",
     "memory_limit",
@@ -50,8 +50,8 @@ ErrorType = Literal[
     "bad_params",
     "algorithm_not_found",
     "expired",
-    "cancelled",
 ]
+ErrorType = Literal[FailureType, "cancelled"]
 
 PAUSED_SECONDS, UNKNOWN_SECONDS, MOST_SECONDS = 60, 5, 3600  # of a Retry-After
 MAX_MESSAGE_CHARS: Final = 2_000
