@@ -19,6 +19,7 @@ from slotwise.errors import SlotwiseError
 from slotwise.job import Job, State, Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, PER_JOB, RECORD, RESULT, RETRY, Keys
 from slotwise.lease import LeaseStore
+from slotwise.reads import Read, Reads
 from slotwise.store import Store
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -337,14 +338,18 @@ async def test_a_retry_sent_again_late_moves_nothing(store: Store, worker: Stand
 async def test_a_job_that_is_erased_between_the_look_and_the_retry(store: Store, worker: StandInWorker) -> None:
     await failed(worker)
 
-    class Slow(Store):
-        async def _read(self, job_id: str) -> tuple[Job | None, bytes | None]:
-            found = await super()._read(job_id)
+    class Slow(Reads):
+        async def job(self, job_id: str) -> Read:
+            found = await super().job(job_id)
             if found[0] is not None:
-                await self.erase(job_id)
+                await store.erase(job_id)
             return found
 
-    assert await refusal(Slow(store.redis)) == "job-not-found"
+    slow = Store(store.redis)
+    await slow.reads.close()
+    slow.reads = Slow(store.redis, store.keys)
+    assert await refusal(slow) == "job-not-found"
+    await slow.reads.close()
     assert await store.job("0" * 32) is None
 
 
