@@ -22,6 +22,7 @@ from service import (
     events,
     explain,
     failures,
+    fleet_events,
     health,
     jobs,
     listing,
@@ -32,6 +33,7 @@ from service import (
     stats,
     workers,
 )
+from service.broadcast import Broadcast
 from service.front import Front
 from service.listening import Listening
 from service.openapi import Description, openapi
@@ -85,7 +87,16 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
         async with store.ended() as ended:
             intake = Intake(store, max_pending=settings.max_pending_jobs)
             known = catalogue.Catalogue(store)
-            yield Front(settings, store, intake, known, Waiting(store, ended), Listening(store), steering)
+            yield Front(
+                settings,
+                store,
+                intake,
+                known,
+                Waiting(store, ended),
+                Listening(store),
+                Broadcast(store.moves()),
+                steering,
+            )
             await intake.close()
     finally:
         await end_task(configuring)
@@ -131,6 +142,7 @@ def _routes() -> list[Path]:
         _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
         _route("GET", "/jobs/{job_id:job_id}/result", jobs.result),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
+        _route("GET", "/events", fleet_events.events),
         _route("GET", "/failures", failures.failures),
         _route("GET", "/workers", workers.listing),
         _route("POST", "/workers/{name:name}/drain", workers.drain),

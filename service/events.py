@@ -7,32 +7,25 @@ from contextlib import aclosing
 from typing import Final
 
 from pydantic_core import to_json
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.requests import ClientDisconnect, Request
+from sse_starlette import ServerSentEvent
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from service import accept
 from service.front import Front
 from service.listening import Listening
 from service.operation import NO_SNIFF, Answer, Header, operation
 from service.place import FORM, HEADER, Place
+from service.stream import MEDIA_TYPE, SEPARATOR, UNHELD, EventStream
 from service.tale import Event, end_of
 from slotwise.errors import unknown_job
 from slotwise.job import TERMINAL
 from slotwise.sight import sight
 
-MEDIA_TYPE: Final = "text/event-stream"
-PING_SECONDS: Final = 15
-SEND_SECONDS: Final = 30.0  # for which a listener may leave what it was sent unread
-GRACE_SECONDS: Final = 3.0  # to end a stream by itself when the service stops; below uvicorn's own
-SEPARATOR: Final = "\n"
 TOLD: Final = (
     "Server-sent events `status`, `progress`, `log` and, last, `end` with the job; a comment every 15 s. The `id` "
     "of an event, sent as Last-Event-ID, goes on right behind it, at any front end."
 )
-UNHELD: Final = Header("X-Accel-Buffering", "Asks proxies to pass on each event.", {"const": "no"})
 LAST_EVENT_ID: Final = Header(
     HEADER,
     "The id of the last event that was seen: what follows is told.",
@@ -69,29 +62,11 @@ async def events(request: Request) -> Response:
     return Stream(front.listening, job_id, place)
 
 
-class Stream(EventSourceResponse):
+class Stream(EventStream):
     """The events behind `place`, for one listener."""
 
     def __init__(self, listening: Listening, job_id: str, place: Place) -> None:
-        super().__init__(
-            _encoded(listening.follow(job_id, place)),
-            headers={"X-Content-Type-Options": "nosniff"},
-            ping=PING_SECONDS,
-            ping_message_factory=lambda: ServerSentEvent(comment="ping", sep=SEPARATOR),
-            sep=SEPARATOR,
-            send_timeout=SEND_SECONDS,
-            shutdown_grace_period=GRACE_SECONDS,
-        )
-        self._listening = listening
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._listening.enter()
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            raise ClientDisconnect from None  # it does not read: as if it had hung up
-        finally:
-            await self._listening.leave()
+        super().__init__(listening, _encoded(listening.follow(job_id, place)))
 
 
 async def _encoded(events: AsyncGenerator[Event]) -> AsyncIterator[ServerSentEvent]:

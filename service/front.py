@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.broadcast import Broadcast
 from service.catalogue import Catalogue
 from service.listening import Listening
 from service.waiting import Waiting
@@ -21,9 +22,11 @@ class Front:
     catalogue: Catalogue
     waiting: Waiting
     listening: Listening
+    broadcast: Broadcast
     steering: Steering
 
     def stop(self) -> None:
         """Let those who wait have their answer, and those who listen go: the service stops."""
         self.waiting.stop()
         self.listening.stop()
+        self.broadcast.stop()

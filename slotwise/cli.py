@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from slotwise.commands import doctor, exits, jobs, output, shell, slots
+from slotwise.commands import doctor, events, exits, jobs, output, shell, slots
 from slotwise.commands.group import Commands
 from slotwise.commands.service import client, json_option, url_option
 from slotwise.errors import SlotwiseError
@@ -35,7 +35,7 @@ def main(ctx: click.Context) -> None:
 
 for command in (
     *(jobs.submit, jobs.jobs, jobs.wait, jobs.cancel, jobs.retry, jobs.logs, jobs.explain),
-    *(slots.cap, slots.workers, slots.drain, slots.resume, doctor.doctor, shell.completion),
+    *(slots.cap, slots.workers, slots.drain, slots.resume, events.events, doctor.doctor, shell.completion),
 ):
     main.add_command(command)
 

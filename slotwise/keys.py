@@ -213,9 +213,19 @@ class Keys:
 
     @cached_property
     def of_index(self) -> list[str]:
-        """The last keys of every move that changes where a job is listed."""
+        """The last keys of every move of a job: where it is listed, and where the move is told."""
         index = [self.names, self.expiring, self.ended_of, self.errors_of, self.labels, self.labelled]
-        return [*index, self.failures, self.failure_of]
+        return [*index, self.failures, self.failure_of, *self.of_moves]
+
+    @cached_property
+    def moves(self) -> str:
+        """stream, bounded, TTL: each move of a job and each change of the slots, while somebody listens to all."""
+        return self.prefix + "moves"
+
+    @cached_property
+    def of_moves(self) -> list[str]:
+        """The last keys of every script that tells of moves, or of the cap."""
+        return [self.queue, self.running, self.cap, self.moves]
 
     @cached_property
     def audit(self) -> str:

@@ -110,7 +110,7 @@ class LeaseStore:
 
     def revert(self) -> int:
         """Clear away the overrides of caps that are over: how many."""
-        return int(scripts.REVERT.run_blocking(self._redis, self._keys.of_caps, [""]))
+        return int(scripts.REVERT.run_blocking(self._redis, [*self._keys.of_caps, *self._keys.of_moves], [""]))
 
     def sample(self) -> None:
         """Keep what the fleet has done by now, if nobody has of late."""

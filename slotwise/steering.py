@@ -103,9 +103,10 @@ class Steering:
         Raises: SlotwiseError `algorithm-not-found`.
         """
         keys = self._keys
+        named = [*keys.of_caps, keys.catalogue, keys.served, *keys.of_moves]
         args = [algorithm, "" if cap is None else cap, reason, by, "" if ttl_ms is None else ttl_ms, ""]
         with reachable():
-            reply = await scripts.RESIZE.run(self._redis, [*keys.of_caps, keys.catalogue, keys.served], args)
+            reply = await scripts.RESIZE.run(self._redis, named, args)
         if reply == b"unknown":
             raise unknown_algorithm(algorithm)
 

@@ -25,6 +25,7 @@ from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
+from slotwise.moves import Moves
 from slotwise.news import News
 from slotwise.packing import packed
 from slotwise.rate import Rate
@@ -188,14 +189,15 @@ class Store:
         """
         with reachable():
             args: list[scripts.Arg] = [cap, "restore" if restore else "set", by, ""]
-            return int(await scripts.CONFIGURE.run(self.redis, self.keys.of_caps, args))
+            return int(await scripts.CONFIGURE.run(self.redis, [*self.keys.of_caps, *self.keys.of_moves], args))
 
     async def publish(self, entries: Sequence[dict[str, Any]], *, by: str = "") -> None:
         """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue, with what they declare."""
+        keys = [*self.keys.of_caps, self.keys.catalogue, *self.keys.of_moves]
         for at in range(0, len(entries), MAX_BATCH):
             rows = [part for entry in entries[at : at + MAX_BATCH] for part in _published(entry)]
             with reachable():
-                await scripts.PUBLISH.run(self.redis, [*self.keys.of_caps, self.keys.catalogue], [by, "", *rows])
+                await scripts.PUBLISH.run(self.redis, keys, [by, "", *rows])
 
     async def catalogue(self) -> dict[str, dict[str, Any]]:
         """The algorithms, by name, each with `served`: whether a live worker serves it."""
@@ -219,6 +221,10 @@ class Store:
     def news(self) -> News:
         """A subscription to all that happens to jobs: their starts, words and ends."""
         return News(self.redis, [self.keys.ended, self.keys.told], self.keys.log)
+
+    def moves(self) -> Moves:
+        """The moves of all jobs."""
+        return Moves(self.redis, self.keys)
 
     def _job_keys(self, *names: str) -> list[str]:
         return [*names, *PER_JOB]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import httpx2
 from typing_extensions import Unpack
@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from slotwise.client import moves, requests
 from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
-from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Worker
+from slotwise.client.model import Concurrency, Effect, Event, Explanation, FleetEvent, Job, Worker
 from slotwise.client.moves import NoAnswer, Perseverance, Script
 from slotwise.client.problems import Answer
 from slotwise.client.requests import Call, JobRequest, Options, Request
@@ -93,7 +93,17 @@ class AsyncClient:
         """As `Client.explain`."""
         return await self._ask(requests.explain(job_id))
 
-    def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> AsyncIterator[Event]:
+    @overload
+    def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> AsyncIterator[Event]: ...
+
+    @overload
+    def events(
+        self, job_id: None = None, *, last_event_id: str = "", patience: float = 60.0
+    ) -> AsyncIterator[FleetEvent]: ...
+
+    def events(
+        self, job_id: str | None = None, *, last_event_id: str = "", patience: float = 60.0
+    ) -> AsyncIterator[Event]:
         """As `Client.events`."""
         return self._iterate(moves.events(job_id, last_event_id, patience))
 

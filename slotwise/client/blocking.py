@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import httpx2
 from typing_extensions import Unpack
@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from slotwise.client import moves, requests
 from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
-from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Worker
+from slotwise.client.model import Concurrency, Effect, Event, Explanation, FleetEvent, Job, Worker
 from slotwise.client.moves import NoAnswer, Perseverance, Script
 from slotwise.client.problems import Answer
 from slotwise.client.requests import Call, JobRequest, Options, Request
@@ -108,10 +108,21 @@ class Client:
         """Why it waits, where it runs, or where its time went."""
         return self._ask(requests.explain(job_id))
 
-    def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> Iterator[Event]:
+    @overload
+    def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> Iterator[Event]: ...
+
+    @overload
+    def events(
+        self, job_id: None = None, *, last_event_id: str = "", patience: float = 60.0
+    ) -> Iterator[FleetEvent]: ...
+
+    def events(
+        self, job_id: str | None = None, *, last_event_id: str = "", patience: float = 60.0
+    ) -> Iterator[Event]:
         """What happens to the job, as it happens, to its end: each event once, over broken connections too.
 
-        `last_event_id`: go on behind this one. `patience`: seconds without a sign of the service.
+        None: to all jobs and to the slots, from now on, without end. `last_event_id`: go on behind this one.
+        `patience`: seconds without a sign of the service.
         """
         return self._iterate(moves.events(job_id, last_event_id, patience))
 

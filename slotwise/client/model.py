@@ -189,6 +189,28 @@ class Explanation(Told):
     attempts: tuple[dict[str, Any], ...] = ()
 
 
+class SlotNumbers(Told):
+    """The slots, and the jobs that wait and are due, `at` that time."""
+
+    max_concurrent: int
+    available_slots: int
+    running_jobs: int
+    pending_jobs: int
+    at: datetime
+
+
+class JobMove(Told):
+    """A job came into `status`, or was `erased`. `reason` while it waits, `error_type` if it failed."""
+
+    job_id: str
+    algorithm: str | None = None
+    status: str
+    reason: str | None = None
+    attempt: int = 0
+    error_type: str | None = None
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """An event of a stream. `id` is what to go on behind (`last_event_id`)."""
@@ -196,3 +218,11 @@ class Event:
     name: str
     data: dict[str, Any]
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetEvent(Event):
+    """`slots` of an event `slots`, `job` of an event `job`. `reset` has neither: what came before is not kept."""
+
+    slots: SlotNumbers | None = None
+    job: JobMove | None = None

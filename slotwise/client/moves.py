@@ -241,8 +241,10 @@ def jobs(query: Mapping[str, object], perseverance: Perseverance) -> Script[None
             return
 
 
-def events(job_id: str, last: str, patience: float) -> Script[None]:
+def events(job_id: str | None, last: str, patience: float) -> Script[None]:
     """Gives the events behind `last`, to the end of the job: each once, however often the connection breaks.
+
+    Where `job_id` is None: those of the whole fleet, which have no end.
 
     Raises: ApiError; `Unreachable` after `patience` seconds in which nothing came, not even a ping.
     """
@@ -259,10 +261,10 @@ def events(job_id: str, last: str, patience: float) -> Script[None]:
                 heard, failures = time.monotonic(), 0
                 for event in parser.feed(chunk):
                     last = event.id or last
-                    yield Give(event)
+                    yield Give(requests.fleet_event(event) if job_id is None else event)
                     if event.name == "end":
                         return
-            why: Exception = NoAnswer("the stream ended before the job did")
+            why: Exception = NoAnswer("the stream was ended")
         except NoAnswer as failure:
             why = failure
         except ApiError as error:
@@ -271,5 +273,7 @@ def events(job_id: str, last: str, patience: float) -> Script[None]:
             why = error
         failures += 1
         if time.monotonic() - heard > patience:
-            raise Unreachable(f"no events of job {job_id} for {patience:g} s: {why}") from why
+            raise Unreachable(
+                f"no events {'' if job_id is None else f'of job {job_id} '}for {patience:g} s: {why}"
+            ) from why
         yield Pause(backoff(failures))

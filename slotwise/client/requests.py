@@ -11,7 +11,18 @@ from urllib.parse import quote
 from pydantic_core import from_json
 
 from slotwise import wire
-from slotwise.client.model import Concurrency, Effect, Event, Explanation, Job, Told, Worker
+from slotwise.client.model import (
+    Concurrency,
+    Effect,
+    Event,
+    Explanation,
+    FleetEvent,
+    Job,
+    JobMove,
+    SlotNumbers,
+    Told,
+    Worker,
+)
 from slotwise.client.problems import Answer, UnexpectedAnswer
 
 T = TypeVar("T")
@@ -124,9 +135,11 @@ def explain(job_id: str) -> Call[Explanation]:
     return Call(Request("GET", _job(job_id, "explain"), safe=True), _one(Explanation))
 
 
-def events(job_id: str, last: str) -> Request:
+def events(job_id: str | None, last: str) -> Request:
+    """None: of the whole fleet."""
     headers = {"Accept": MEDIA_TYPE, "Cache-Control": "no-store"} | ({"Last-Event-ID": last} if last else {})
-    return Request("GET", _job(job_id, "events"), headers=headers, safe=True)
+    path = "/events" if job_id is None else _job(job_id, "events")
+    return Request("GET", path, headers=headers, safe=True)
 
 
 def concurrency() -> Call[Concurrency]:
@@ -175,6 +188,13 @@ def event_of(name: str, data: str, identity: str) -> Event:
     if not isinstance(value, dict):
         raise UnexpectedAnswer(f"an event {name!r} whose data is no JSON object")
     return Event(name, value, identity)
+
+
+def fleet_event(event: Event) -> FleetEvent:
+    """Raises: UnexpectedAnswer."""
+    slots = _read(SlotNumbers, event.data) if event.name == "slots" else None
+    job = _read(JobMove, event.data) if event.name == "job" else None
+    return FleetEvent(event.name, event.data, event.id, slots, job)
 
 
 _JSON: Final = {"Content-Type": "application/json"}

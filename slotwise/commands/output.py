@@ -48,6 +48,14 @@ def facts(values: Mapping[str, object]) -> None:
         click.echo(f"{name:<{width}}  {_painted(text, text)}")
 
 
+def event(at: datetime, what: str, text: str) -> None:
+    """A line of a stream, told at once."""
+    word = f"{harmless(what, CELL_CHARS):<9}"
+    click.echo(
+        f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}  {_painted(what, word)}  {harmless(text, VALUE_CHARS)}"
+    )
+
+
 def progress(percent: float | None, text: str) -> None:
     """A line on standard error that the next call replaces; nothing where that is no terminal."""
     if sys.stderr.isatty():

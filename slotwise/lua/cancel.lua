@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 parked
 --       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes,
---       then the index
+--       then the index, moves
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
@@ -13,6 +13,7 @@ local QUEUE, RUNNING, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOG
   RESULT, SAID = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
+-- part: cap
 -- part: counts
 -- part: label
 -- part: stock
@@ -20,6 +21,7 @@ local ENDED = ARGV[5]
 -- part: labels
 -- part: failures
 -- part: pending
+-- part: moves
 -- part: ending
 local id, now = ARGV[1], clock(ARGV[2])
 
@@ -38,6 +40,7 @@ if score then
   write_counts()
   write_pending()
   write_index()
+  moves.write(now)
   return 'cancelled'
 end
 local state = redis.call('HGET', RECORD .. id, 'state')

@@ -6,7 +6,7 @@
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
 --       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
---       in-progress, retry, result, said prefixes  32.. the index
+--       in-progress, retry, result, said prefixes  32.. the index, moves
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -41,6 +41,7 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: labels
 -- part: pending
 -- part: suspect
+-- part: moves
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
   return {'gone'}
@@ -166,6 +167,7 @@ local function admit(id, score, payload, asked_at, alone)
   place(id, HIDDEN)
   start(id, token, algorithm, not cancelled, created)
   leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)
+  moves.note(id, 'running', '', r.attempt, '', algorithm or '')
   count_wait(id, stock and tonumber(score) or r.ready)
   if stock then
     count('created:' .. label(algorithm))
@@ -275,6 +277,7 @@ end
 
 write_pending()
 write_index()
+moves.write(now)
 local head = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', '(' .. HIDDEN, 'WITHSCORES', 'LIMIT', 0, 1)
 local head_in = head[2] and math.max(0, head[2] - exact)
 if #grants > 0 then

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- configure: make the cap that a start was told the fleet's configured one.
 --
--- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running
+-- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7.. queue, running, cap, moves
 -- ARGV  1 the cap  2 'set', or 'restore': only where none is configured  3 who  4 now ms ('' = TIME)
 -- returns  the configured cap
 --
@@ -14,6 +14,7 @@ if configured == ARGV[1] or (configured and ARGV[2] == 'restore') then
 end
 -- part: clock
 -- part: cap
+-- part: moves
 -- part: log
 -- part: meter
 local now = clock(ARGV[4])

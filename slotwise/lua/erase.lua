@@ -2,19 +2,23 @@
 -- erase: forget a job that has ended.
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
---       result, said prefixes  13.. the index
+--       result, said prefixes  13.. the index, moves
 -- ARGV  1 id
 -- returns  'erased' | 'active' (it waits or runs, and nothing was changed) | 'unknown'
 --
 -- after: nothing in Redis knows the job, and its id may be submitted as a new one.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
+-- part: clock
+-- part: cap
 -- part: index
 -- part: labels
+-- part: moves
 local id = ARGV[1]
 
 if redis.call('ZSCORE', QUEUE, id) or redis.call('ZSCORE', RUNNING, id) then
   return 'active'
 end
+local r = moves.heard() and redis.pcall('HMGET', RECORD .. id, 'attempt', 'algorithm') or {}
 unindex_ended(id)
 drop_labels(id)
 write_index()
@@ -25,4 +29,6 @@ redis.call('DEL', IN_PROGRESS .. id, RETRY .. id, SAID .. id)
 for _, trace in ipairs({PROMOTE, UNSTARTED, SUSPECTS, ABORT}) do
   redis.call('ZREM', trace, id)
 end
+moves.note(id, 'erased', '', r[1] or 0, '', r[2] or '')
+moves.write(clock())
 return 'erased'

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 promote  3 unstarted  4 abort  5 counts  6 parked
 --       7 served  8 catalogue  9 prefixes of the sets of an algorithm: parked, pending  11.. record, payload, in-progress, retry, result, said prefixes,
---       then the index
+--       then the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs to end in this call  3 ms to keep record and envelope
 --       4 error JSON  5 channel of ended jobs
 -- returns  number of jobs that it ended
@@ -13,12 +13,14 @@
 local QUEUE, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOGUE, PARKED_OF, PENDING_OF, RECORD, PAYLOAD, _, RETRY, RESULT, SAID = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
+-- part: cap
 -- part: counts
 -- part: label
 -- part: stock
 -- part: index
 -- part: failures
 -- part: pending
+-- part: moves
 -- part: ending
 local now, ended = clock(ARGV[1]), 0
 -- part: strays
@@ -35,4 +37,5 @@ forget_strays(ARGV[3])
 write_counts()
 write_pending()
 write_index()
+moves.write(now)
 return ended

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
 --       10 served  11 catalogue  12 prefixes of the sets of an algorithm: running, pending  14.. record, payload,
---       in-progress, retry, result, said prefixes  20.. the index
+--       in-progress, retry, result, said prefixes  20.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -34,6 +34,7 @@ local EACH = 15  -- arguments an attempt
 -- part: failures
 -- part: pending
 -- part: history
+-- part: moves
 local now, exact = clock(ARGV[1])
 
 -- A call costs more than what it does: what can be done for all attempts at once is gathered here.
@@ -165,15 +166,18 @@ for i, id in ipairs(ids) do
     if outcome == 'retry' then
       count('retried:' .. name)
     end
+    local told = ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
       wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9], ARGV[at + 11])
-      return_to_pending(ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm, id, now)
+      return_to_pending(told, id, now)
+      local attempt = outcome == 'retry' and ARGV[at + 9] or ARGV[at + 9] - 1
+      moves.note(id, 'pending', outcome == 'retry' and 'retrying' or 'queued', attempt, '', told)
     else
       count('completed:' .. outcome .. ':' .. name)
-      local told = ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm
       close(id, token, outcome, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 11])
       closed[id] = {outcome, told, ARGV[at + 4],
         ARGV[at + 6] ~= '' and now + math.max(LEAST_RECORD_TTL, tonumber(ARGV[at + 6])) or nil}
+      moves.note(id, outcome, '', ARGV[at + 9], outcome == 'failed' and error_type(ARGV[at + 4]) or '', told)
       if outcome == 'failed' then
         count_failure(id, told, ARGV[at + 4], ARGV[at + 14], now)
       end
@@ -226,4 +230,5 @@ end
 write_counts()
 write_pending()
 write_index()
+moves.write(now)
 return replies

@@ -2,7 +2,7 @@
 -- list: one page of the jobs, the newest first, from the sets of the part index. Nothing is changed.
 --
 -- KEYS  1 queue  2 abort  3 prefix of the workers' rows  4 prefixes of the sets of an algorithm: pending, running
---       6.. record, payload, in-progress, retry, result, said prefixes  12.. the index
+--       6.. record, payload, in-progress, retry, result, said prefixes  12.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs  3 most members to look at  4 most bytes of what the jobs carry
 --       5 states, with spaces between  6 algorithm  7 label's name  8 its value  9 error type  10 ms after which, and
 --       11 ms before which the job was made  12 ms for which it has run at least (6 to 12: '' = any; 8 counts with 7)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- publish: put algorithms into the catalogue; a full server must not keep a worker from coming to drain it.
 --
--- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7 catalogue
+-- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7 catalogue  8.. queue, running, cap, moves
 -- ARGV  1 who  2 now ms ('' = TIME)  3.. for each: name, entry, its own cap ('' = none), its rate ('' = none)
 -- returns  'ok'
 --
@@ -12,6 +12,7 @@ local CAP, LIMITS, AUDIT, LOG, METER, RUNNING, CATALOGUE = unpack(KEYS)
 local EACH = 4  -- arguments an algorithm
 -- part: clock
 -- part: cap
+-- part: moves
 -- part: log
 -- part: meter
 local now = clock(ARGV[2])

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
 --       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result, said prefixes, then the
---       prefix of the pending sets of an algorithm, serves  served  hungry  loads  prefix of the rows of workers  23.. the index
+--       prefix of the pending sets of an algorithm, serves  served  hungry  loads  prefix of the rows of workers  23.. the index, moves
 -- ARGV  1 incarnation  2 the lease as the observer saw it stand still ('' = the worker itself leaves)
 -- returns  {'ok', number of attempts that wait again} or {'moved'} when the lease has moved since
 --
@@ -20,6 +20,7 @@ local PENDING_OF, SERVES, SERVED, HUNGRY, LOADS, ROW = unpack(KEYS, 17)
 -- part: history
 -- part: index
 -- part: pending
+-- part: moves
 -- part: muster
 -- part: waiting
 -- part: suspect
@@ -63,4 +64,5 @@ end
 measure(exact, (cap_in_force(CAP, now)), slots_of_workers())
 write_counts()
 write_pending()
+moves.write(now)
 return {'ok', #held / 2}

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
 --       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result, said prefixes, then the
---       prefix of the pending sets of an algorithm  18.. the index
+--       prefix of the pending sets of an algorithm  18.. the index, moves
 -- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
 --
@@ -18,6 +18,7 @@ local PENDING_OF = KEYS[17]
 -- part: history
 -- part: index
 -- part: pending
+-- part: moves
 -- part: waiting
 local lease = redis.call('HGET', LEASES, ARGV[1])
 if not lease then
@@ -56,6 +57,7 @@ if #released > 0 then
   write_log(now, 'release', released, cap)
   measure(exact, cap)
   write_pending()
+  moves.write(now)
 end
 if #missed > 0 then
   redis.call('HSET', WORKER, 'missed', table.concat(missed, ' '))

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- resize: set or clear the override of a cap, the fleet's or an algorithm's own.
 --
--- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7 catalogue  8 served
+-- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7 catalogue  8 served  9.. queue, running, cap, moves
 -- ARGV  1 algorithm ('' = the fleet)  2 the cap ('' = clear the override)  3 reason  4 who
 --       5 ms that it stands ('' = until somebody clears it)  6 now ms ('' = TIME)
 -- returns  'ok' | 'unknown' (nobody has published or serves this algorithm)
@@ -12,6 +12,7 @@ local CAP, LIMITS, AUDIT, LOG, METER, RUNNING, CATALOGUE, SERVED = unpack(KEYS)
 local algorithm, to, reason, by, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 -- part: clock
 -- part: cap
+-- part: moves
 -- part: log
 -- part: meter
 local now = clock(ARGV[6])

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
 --       result, said prefixes, then cap  pace
---       prefix of the pending sets of an algorithm  16.. the index
+--       prefix of the pending sets of an algorithm  16.. the index, moves
 -- ARGV  1 id  2 now ms ('' = TIME)  3 random token of this retry  4 most jobs that may wait  5 head start ms
 --       6 the envelope as the caller read it  7 the payload, made of that
 -- returns  {'ok', due ms}, also for the very same retry sent again (its reply was lost), whatever the job did since;
@@ -19,6 +19,7 @@ local id, token, head_start, envelope, payload = ARGV[1], ARGV[3], tonumber(ARGV
 -- part: stock
 -- part: index
 -- part: pending
+-- part: moves
 local now, exact = clock(ARGV[2])
 local record = RECORD .. id
 
@@ -54,7 +55,10 @@ local r = redis.call('HMGET', record, 'algorithm', 'created')
 if not r[2] then  -- a stock worker's job
   redis.call('HSET', record, 'created', created_of(nil, payload, now))
 end
-return_to_pending(algorithm_of(r[1], payload) or '', id, now)
+local algorithm = algorithm_of(r[1], payload) or ''
+return_to_pending(algorithm, id, now)
+moves.note(id, 'pending', 'queued', 0, '', algorithm)
 write_pending()
 write_index()
+moves.write(now)
 return {'ok', now}

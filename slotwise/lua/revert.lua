@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- revert: clear away the overrides of caps whose time is over.
 --
--- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running
+-- KEYS  1 cap  2 limits  3 audit  4 log  5 meter  6 running  7.. queue, running, cap, moves
 -- ARGV  1 now ms ('' = TIME)
 -- returns  number of overrides that it cleared
 --
@@ -10,6 +10,7 @@
 local CAP, LIMITS, AUDIT, LOG, METER, RUNNING = unpack(KEYS)
 -- part: clock
 -- part: cap
+-- part: moves
 -- part: log
 -- part: meter
 local now = clock(ARGV[1])

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9 limits  10 parked  11 served
 --       12 catalogue  13 prefixes of the sets of an algorithm: pending, parked  15.. record, payload, in-progress, retry,
---       result, said prefixes  21.. the index
+--       result, said prefixes  21.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
@@ -27,6 +27,7 @@ local FIXED = 7  -- arguments of a job before its fields
 -- part: pending
 -- part: flow
 -- part: setback
+-- part: moves
 local now, exact = clock(ARGV[1])
 -- part: crowd
 local jobs = tonumber(ARGV[3])
@@ -83,6 +84,7 @@ for i, at in ipairs(fresh) do
     redis.call('ZADD', QUEUE, score, id)
   end
   enter_pending(algorithm, id, now)
+  moves.note(id, 'pending', later and 'scheduled' or 'queued', 0, '', algorithm)
   if ARGV[at + 4] ~= '' then  -- its id is of an idempotency key: an earlier job may have had it
     drop_labels(id)
   end
@@ -103,4 +105,5 @@ for algorithm, jobs in pairs(came) do
   keep_flow('came', algorithm, jobs, now)
 end
 write_pending()
+moves.write(now)
 return {'ok', now, outcomes}

@@ -2,7 +2,7 @@
 -- sweep: take jobs whose records have expired off the lists, and groups of failures that are old.
 --
 -- KEYS  1.. record, payload, in-progress, retry, result, said prefixes  7 prefixes of the sets of an
---       algorithm: pending, running  9.. the index
+--       algorithm: pending, running  9.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs in this call
 -- returns  number of entries that were due
 --

@@ -54,6 +54,8 @@ async def test_calls_waits_and_streams(fleet: Fleet) -> None:
         assert (await client.get(held.job_id)).worker
         await client.cancel(held.job_id)
         rest = [(event.name, event.data["status"]) async for event in events]
+        slots = (await anext(client.events())).slots
+        assert slots and slots.max_concurrent == 10
         assert rest == [("status", "cancelled"), ("end", "cancelled")]
         assert (await client.concurrency()).running_jobs == 0
     proxy.close()

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from slotwise import ApiError, Client, JobError
+from slotwise.client import FleetEvent
 from slotwise.client.problems import (
     AlreadyFinished,
     InvalidRequest,
@@ -167,6 +168,35 @@ def test_a_stream_goes_on_at_another_front_end(client: Client, proxy: Proxy, fle
     client.cancel(job.job_id)
     rest = [(event.name, event.data["status"]) for event in events]
     assert rest == [("status", "cancelled"), ("end", "cancelled")]
+
+
+@pytest.mark.slow
+def test_the_stream_of_all_goes_on_at_another_front_end(client: Client, proxy: Proxy, fleet: Fleet) -> None:
+    events = client.events()
+    first = next(events)
+    assert (first.name, first.slots and first.slots.max_concurrent, first.job) == ("slots", 10, None)
+    job = client.submit("Hold", {"seconds": 60})
+    heard = [event.job for event in takewhile_running(events) if event.job]
+    assert [(move.job_id, move.status, move.attempt) for move in heard] == [
+        (job.job_id, "pending", 0),
+        (job.job_id, "running", 1),
+    ]
+    proxy.target = port_of(fleet.front())  # another front end, at the same address
+    proxy.drop()
+    wait_until(lambda: client.get(job.job_id).worker, what="the new link")
+    client.cancel(job.job_id)
+    last = next(event for event in events if event.name != "slots")
+    assert last.job and (last.job.status, last.job.algorithm) == ("cancelled", "Hold")
+    again = next(client.events(last_event_id=first.id))
+    assert again.job and again.job == heard[0], "also for another who goes on from there"
+
+
+def takewhile_running(events: Iterator[FleetEvent]) -> Iterator[FleetEvent]:
+    """To the first job that runs."""
+    for event in events:
+        yield event
+        if event.job and event.job.status == "running":
+            return
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from slotwise.client.problems import (
     QueueFull,
     StoreUnavailable,
     TooManyListeners,
+    UnexpectedAnswer,
     Unreachable,
 )
 from slotwise.client.requests import Request
@@ -257,6 +258,30 @@ def test_a_stream_goes_on_where_it_broke() -> None:
     )
     assert ended == (None, [1, 2, 3], ["", "1", "2", "2", "2"])
     assert listened(STREAM, event("log", 1), LOST, Answer(204)) == (None, [1], ["", "1"])
+
+
+def test_a_stream_of_all_is_typed_and_has_no_end() -> None:
+    slots = (
+        b'{"max_concurrent":2,"available_slots":1,"running_jobs":1,"pending_jobs":0,"at":"2030-01-01T00:00:00Z"}'
+    )
+    left: list[object] = [
+        STREAM,
+        b"event: reset\ndata: {}\n\nid: 1-1\nevent: slots\ndata: " + slots + b"\n\n",
+        b"",
+    ]
+    left += [STREAM, b'id: 1-2.1\nevent: job\ndata: {"job_id":"a"}\n\n']
+    run, given, asked = Run(moves.events(None, "0-1", 60)), [], []
+    with pytest.raises(UnexpectedAnswer, match="JobMove"):
+        while run.effect is not None:
+            effect = run.effect
+            if isinstance(effect, Open):
+                asked.append((effect.request.path, effect.request.headers["Last-Event-ID"]))
+            if isinstance(effect, Give):
+                given.append(effect.item)
+            run.tell(left.pop(0) if isinstance(effect, Open | Read) else None)
+    assert asked == [("/events", "0-1"), ("/events", "1-1")]
+    assert [(event.name, event.job) for event in given] == [("reset", None), ("slots", None)]
+    assert (given[0].slots, given[1].slots.available_slots) == (None, 1)
 
 
 def test_a_stream_that_will_not_come() -> None:

@@ -96,6 +96,23 @@ def test_logs(fleet: Fleet, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_events(shell: Shell) -> None:
+    begun = json.loads(shell("events", "--count", "1", "--json"))
+    assert (begun["event"], begun["data"]["running_jobs"]) == ("slots", 0)
+    job_id = shell("submit", "Raises", "message=no").strip()
+    shell("wait", job_id, status=1)
+    shown = shell("events", "--last", begun["id"], "--count", "4")
+    words = [line.split()[1:] for line in shown.splitlines()]
+    assert words == [
+        ["pending", job_id, "Raises", "attempt", "0", "queued"],
+        ["running", job_id, "Raises", "attempt", "1"],
+        ["failed", job_id, "Raises", "attempt", "1", "exception"],
+        ["slots", "0", "of", "10", "taken,", "10", "free,", "0", "waiting"],
+    ]
+    assert "Last-Event-ID" in shell("events", "--last", "x", status=4)
+
+
+@pytest.mark.slow
 def test_slots_and_workers(shell: Shell) -> None:
     assert rows(shell("status")) == {"max_concurrent": "10", "available_slots": "10", "running_jobs": "0"}
     assert list(shell.json("status")) == ["max_concurrent", "available_slots", "running_jobs"]

@@ -1,7 +1,7 @@
 """The scripts on a real server, one after the other, at the test's time, with all that Redis holds after each.
 
 Arguments are made by the code that makes them in production; only `now` is the test's, where a script takes it.
-`enlist`, `renew` and `reap` take none: their one call of `clock()` reads a key instead.
+`enlist`, `renew`, `reap` and `erase` take none: their one call of `clock()` reads a key instead.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ NOW_AT: Final = {
     "resize": 5,
     "revert": 0,
     "drain": 2,
+    "listen": 1,
 }
 TIME: Final = "the test's time"
 
@@ -105,6 +106,7 @@ class Driver:
             "publish": _keys_of(self.store.publish([{"name": "A"}])),
             "resize": _keys_of(steering.resize(1, by="x")),
             "drain": _keys_of(steering.drain("x")),
+            "listen": keys.of_moves,
         }
 
     def _load(self, script: scripts.Script) -> str:

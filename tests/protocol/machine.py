@@ -23,6 +23,7 @@ from tests.protocol.claiming import Answer, Claiming
 from tests.protocol.driver import Driver
 from tests.protocol.reference import Reference
 from tests.protocol.rows import HIDDEN, KEEP, TERMINAL, Job
+from tests.protocol.telling import Telling, numbers
 
 BEGINNING: Final = 1_700_000_000_000
 HEAD_START: Final = 60_000  # all times of an example differ modulo this: no two scores are ever equal
@@ -60,7 +61,7 @@ class Protocol(RuleBasedStateMachine):
         super().__init__()
         self.driver.plain("FLUSHALL")
         self.driver.dump = {}
-        self.ref = Reference()
+        self.ref, self.telling = Reference(), Telling()
         self.clock, self._used, self._serial = BEGINNING, set[int](), 0
         self.incarnations = ["w0", "w1", "w2"]
         self.claims: dict[str, list[Claim]] = {name: [] for name in self.incarnations}
@@ -88,12 +89,15 @@ class Protocol(RuleBasedStateMachine):
         self._serial += 1
         return self._serial
 
-    def _compare(self, server: Any, reference: Any, *, ended: frozenset[str] = frozenset()) -> None:
+    def _compare(
+        self, server: Any, reference: Any, *, ended: frozenset[str] = frozenset(), erased: str | None = None
+    ) -> None:
         """`ended`: ids of ended jobs that this step may touch."""
         Protocol.steps += 1
+        self.telling.note(self.ref, int(self.driver.exact), erased)
         assert server == reference, f"Redis replied {server!r}, meant is {reference!r}"
         seen = picture.of_server(self.driver.dump)
-        differs = picture.difference(seen, picture.of_reference(self.ref))
+        differs = picture.difference(seen, picture.of_reference(self.ref, self.telling.entries))
         assert not differs, "Redis and the reference differ:\n" + differs
         broken = picture.broken_rules(self.driver.dump, seen, self.ref.lasting | self.with_stock_worker)
         assert not broken, broken
@@ -231,7 +235,8 @@ class Protocol(RuleBasedStateMachine):
     @rule(id=ANY)
     def erase(self, id: str) -> None:
         reply = self.driver.run(scripts.ERASE, [id])
-        self._compare(reply.decode(), self.ref.erase(id), ended=frozenset({id}))
+        erased = id if reply == b"erased" else None
+        self._compare(reply.decode(), self.ref.erase(id), ended=frozenset({id}), erased=erased)
 
     # What workers do.
 
@@ -478,6 +483,22 @@ class Protocol(RuleBasedStateMachine):
         name, now = self.incarnations[nth], int(self._tick())
         said = self.driver.run(scripts.DRAIN, [name, what.__name__, ""])
         self._compare(said, what(self.ref, name, now))
+
+    # Who listens to all of it.
+
+    @rule()
+    def listen(self) -> None:
+        now = int(self._tick())
+        _, at, told = self.driver.run(scripts.LISTEN, [KEEP_MS, ""])
+        self.telling.begin()
+        self._compare((at, tuple(map(int, told.split()))), (now, numbers(self.ref, now)))
+
+    @precondition(lambda self: self.telling.entries is not None)
+    @rule(really=st.sampled_from([False, False, True]))
+    def listen_no_more(self, really: bool) -> None:
+        if really:
+            self.telling.entries = None
+            self._plain(("DEL", self.driver.store.keys.moves))
 
     # What time does.
 

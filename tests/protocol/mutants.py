@@ -79,7 +79,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)",
         "",
     ),
-    "a released job is not counted as one that waits": ("finish", "return_to_pending(ARGV", "tostring(ARGV"),
+    "a released job is not counted as one that waits": ("finish", "return_to_pending(told", "tostring(told"),
     "a crowd is not set aside": ("submit", "if not later and crowded(algorithm) then", "if false then"),
     "nobody is hungry for an algorithm": ("claim", "weigh_each(wants_more)\ntell", "tell"),
     "who has its share of an algorithm takes more": ("claim", "left = fair_of(algorithm, most, left)", ""),
@@ -199,6 +199,18 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "claim",
         "created_of(r.created, payload, score)",
         "math.floor(score)",
+    ),
+    "nobody who listens is told of a finish": ("finish", "write_index()\nmoves.write(now)\n", "write_index()\n"),
+    "nobody who listens is told of a new cap": ("resize", "  moves.write_slots(now)\n", ""),
+    "what is told of the slots is what was before": (
+        "finish",
+        "if #released > 0 then\n  redis.call('ZREM', RUNNING",
+        "moves.write(now)\nif #released > 0 then\n  redis.call('ZREM', RUNNING",
+    ),
+    "who listens is told of an attempt too many": (
+        "reap",
+        "'pending', 'queued', attempt - 1, '',",
+        "'pending', 'queued', attempt, '',",
     ),
     "a failure is not counted": (
         "finish",

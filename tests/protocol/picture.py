@@ -16,6 +16,7 @@ from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, SA
 from tests.protocol.driver import Dump, log_entry
 from tests.protocol.reference import Reference
 from tests.protocol.rows import TERMINAL, Worker
+from tests.protocol.telling import Entry, entry_of
 
 KEYS: Final = Keys()
 TOLD: Final = {"reason", "by", "at"}  # of an override, for people
@@ -60,6 +61,8 @@ def of_server(dump: Dump) -> Picture:
             seen = set(value)
         elif key.startswith(SAID):
             seen = (value[0], pairs(value[1][0][1])["output"])
+        elif key == KEYS.moves:
+            seen = (value[0], entry_of(pairs(value[1][0][1])))
         elif kind == "stream":
             seen = (value[0], log_entry(value[1][0][1]))
         else:
@@ -94,7 +97,7 @@ def _record(fields: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def of_reference(ref: Reference) -> Picture:
+def of_reference(ref: Reference, told: list[Entry] | None) -> Picture:
     picture: Picture = {}
 
     def put(key: str, value: Any, *, lasts: bool = True) -> None:
@@ -146,6 +149,8 @@ def of_reference(ref: Reference) -> Picture:
     put(KEYS.catalogue, dict.fromkeys(ref.catalogue, "{}"))
     put(KEYS.cap, _cap(ref))
     put(KEYS.limits, _limits(ref))
+    if told is not None:
+        put(KEYS.moves, (len(told), told[-1]), lasts=False)
     if ref.log:
         put(KEYS.log, (len(ref.log), ref.log[-1]))
     return picture

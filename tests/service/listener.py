@@ -28,7 +28,7 @@ def parsed(lines: Iterable[str]) -> Iterator[Heard]:
         if line and name:
             fields[name] = value
         elif fields:
-            yield Heard(fields["id"], fields["event"], json.loads(fields["data"]))
+            yield Heard(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
             fields = {}
 
 
@@ -42,11 +42,11 @@ def statuses(events: Iterable[Heard]) -> list[tuple[str, int]]:
 
 
 class Listener(threading.Thread):
-    """Listens to one job at one front end until the stream ends, however it does."""
+    """Listens to one job ('': to all of them) at one front end until the stream ends, however it does."""
 
     def __init__(self, front: httpx2.Client, job_id: str, last: str = "") -> None:
         super().__init__(daemon=True)
-        self._url = f"{front.base_url}/jobs/{job_id}/events"
+        self._url = f"{front.base_url}/jobs/{job_id}/events" if job_id else f"{front.base_url}/events"
         self._headers = {"Last-Event-ID": last} if last else {}
         self.events: list[Heard] = []
         self.status = 0

@@ -282,7 +282,7 @@ async def test_a_stop_ends_a_stream_at_once(
 async def test_one_that_never_takes_what_is_sent_is_let_go(
     listening: Listening, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.events.SEND_SECONDS", 0.05)
+    monkeypatch.setattr("service.stream.SEND_SECONDS", 0.05)
     stream = Stream(listening, job.id, await start(job.store, job.id))
     never = asyncio.Event()
 
@@ -299,7 +299,7 @@ async def test_one_that_never_takes_what_is_sent_is_let_go(
 async def test_a_quiet_stream_is_kept_alive(
     listening: Listening, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.events.PING_SECONDS", 0.05)
+    monkeypatch.setattr("service.stream.PING_SECONDS", 0.05)
     stream = Stream(listening, job.id, await start(job.store, job.id))
     sent, hung_up = bytearray(), asyncio.Event()
 

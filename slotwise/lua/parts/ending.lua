@@ -2,10 +2,10 @@
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
 -- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, SAID, ENDED (the channel of
--- ended jobs), count(), label(), leave_pending(), algorithm_of(), created_of(), the parts index and failures.
+-- ended jobs), moves.note(), count(), label(), leave_pending(), algorithm_of(), created_of(), the parts index and failures.
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm',
-    'created')
+    'created', 'attempt')
   local algorithm, created = algorithm_of(r[2], payload) or '', created_of(r[3], payload, now)
   note_name(algorithm)
   redis.call('ZREM', QUEUE, id)
@@ -34,6 +34,7 @@ local function end_waiting(id, now, state, failure, keep, ...)
   count('completed:' .. state .. ':' .. label(algorithm))
   leave_pending(algorithm, id)
   index_ended(id, state, algorithm, failure, created, now + keep)
+  moves.note(id, state, '', r[4] or 0, state == 'failed' and error_type(failure) or '', algorithm)
   if state == 'failed' then
     count_failure(id, algorithm, failure, '', now)
   end

@@ -3,8 +3,8 @@
 -- one in that of its error's type too. `expiring` says when the record of an ended job goes, and where it then stands
 -- without one: `sweep` takes it off.
 --
--- Needs, as the last eight KEYS, Keys.of_index. What one step changes is written at its end, each set once.
-local NAMES, EXPIRING, ENDED_OF, ERRORS_OF, TAGS, LABELLED_OF, FAILURES, FAILURE_OF = unpack(KEYS, #KEYS - 7)
+-- Needs, as the last KEYS before those of the part moves, Keys.of_index. What one step changes is written at its end, each set once.
+local NAMES, EXPIRING, ENDED_OF, ERRORS_OF, TAGS, LABELLED_OF, FAILURES, FAILURE_OF = unpack(KEYS, #KEYS - 11, #KEYS - 4)
 local HAS_ENDED = {completed = true, failed = true, cancelled = true}
 local named, entering, parting = {}, {}, {}
 

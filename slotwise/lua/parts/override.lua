@@ -1,7 +1,7 @@
 -- override: the overrides of caps, and the audit of who changed which. The fleet's stands in the hash `cap`, an
 -- algorithm's in `limits` under the same names, with its own behind a colon.
 --
--- Needs CAP, LIMITS, AUDIT, LOG, METER, RUNNING, now, and the parts cap, log, meter. `algorithm` is '' for the fleet.
+-- Needs CAP, LIMITS, AUDIT, LOG, METER, RUNNING, now, and the parts cap, log, meter, moves. `algorithm` is '' for the fleet.
 local AUDIT_ENTRIES = 1000
 local STANDING = {'override', 'until', 'reason', 'by', 'at'}
 
@@ -57,6 +57,7 @@ local function tell_cap(at)
   local cap = cap_in_force(CAP, now)
   write_log(now, 'cap', {}, cap)
   measure(at, cap)
+  moves.write_slots(now)
 end
 
 -- Overrides that are over, the earliest first: {ends, algorithm}.

@@ -1,7 +1,7 @@
 -- waiting: put a job whose attempt does not count back into its old place.
 --
 -- Needs QUEUE, RUNNING, RECORD, IN_PROGRESS, RUNNING_OF, remember_attempt(),
--- return_to_pending(). `held` is what `claim` wrote: the token, and the algorithm.
+-- return_to_pending(), moves.note(). `held` is what `claim` wrote: the token, and the algorithm.
 local function give_up_slot(id, held)
   redis.call('ZREM', RUNNING, id)
   redis.call('DEL', IN_PROGRESS .. id)
@@ -21,5 +21,7 @@ local function wait_again(id, held, outcome, now, exact)
     'score', tonumber(score) or now)
   redis.call('ZADD', QUEUE, math.min(tonumber(score) or exact, exact), id)  -- the clock may have been set back since
   remember_attempt(id, outcome, now)
-  return_to_pending(string.match(held, '^%S+ (.*)$') or '', id, now)
+  local algorithm = string.match(held, '^%S+ (.*)$') or ''
+  return_to_pending(algorithm, id, now)
+  moves.note(id, 'pending', 'queued', attempt - 1, '', algorithm)
 end
