@@ -20,11 +20,12 @@ done
 scripts/setup.sh
 # What tests need beyond Python is installed here, where we may; a test without it says so, and fails in CI.
 if ! command -v jq >/dev/null || ! command -v curl >/dev/null || # tests/test_api_page.py
+    ! command -v slowhttptest >/dev/null || # tests/service/test_door.py
     ! command -v spin >/dev/null || ! command -v cc >/dev/null || # tests/model
     { [[ "$(uname)" == Linux ]] && ! command -v faketime >/dev/null; }; then # tests/worker/test_clocks.py
     if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
         apt-get update -qq >&2 || true # an old list may do
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq curl spin gcc libc6-dev faketime >&2 || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq curl slowhttptest spin gcc libc6-dev faketime >&2 || true
     fi
 fi
 scripts/check.sh

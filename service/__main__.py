@@ -11,14 +11,16 @@ import uvicorn
 from starlette.applications import Starlette
 
 from service.app import create_app
-from service.protocol import Protocol
+from service.door import Door
+from service.protocol import Config
+from slotwise import journal
 from slotwise.embedded import redis_url
 from slotwise.errors import SlotwiseError, exit_with
 from slotwise.settings import Settings, load_or_exit
 
 log = logging.getLogger("service")
 
-UNREAD_MS: Final = 60_000  # for which a client may leave unread what it was sent
+SEND_BUFFER: Final = 262_144  # bytes that the kernel takes off us for one who does not read; its own most is 4 MiB
 
 
 class Server(uvicorn.Server):
@@ -48,9 +50,10 @@ def main() -> None:
         listening = listen(settings)
     except SlotwiseError as error:
         exit_with(error)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config(
+    journal.begin(settings.log_level)
+    config = Config(
         app,
+        Door.of(settings),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -58,7 +61,6 @@ def main() -> None:
         access_log=False,
         server_header=False,
         lifespan="on",
-        http=Protocol,
         ws="none",
         timeout_graceful_shutdown=5,
     )
@@ -73,9 +75,10 @@ def listen(settings: Settings) -> socket.socket:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
         # asyncio leaves this out for sockets made here; without it an answer waits 40 ms for the client's ACK
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER // 2)  # Linux doubles it
         if user_timeout := getattr(socket, "TCP_USER_TIMEOUT", None):
             # Linux: else one that stops reading keeps what was sent to it, and its connection, for ever
-            listening.setsockopt(socket.IPPROTO_TCP, user_timeout, UNREAD_MS)
+            listening.setsockopt(socket.IPPROTO_TCP, user_timeout, round(settings.http_unread_seconds * 1000))
         return listening
     except OSError as error:
         raise SlotwiseError(

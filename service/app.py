@@ -39,6 +39,7 @@ from service.listening import Listening
 from service.openapi import Description, openapi
 from service.operation import Operation, Path
 from service.paths import RawPath
+from service.pieces import Pieces
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
@@ -66,7 +67,7 @@ def create_app(settings: Settings, url: str) -> Starlette:
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(RequestId), Middleware(Unforeseen), Middleware(RawPath)],
+        middleware=[Middleware(Pieces), Middleware(RequestId), Middleware(Unforeseen), Middleware(RawPath)],
         exception_handlers={SlotwiseError: on_slotwise_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -19,6 +19,7 @@ from service.jobs import KEY, REPLAYED
 from service.operation import Answer, operation
 from service.problems import beneath
 from service.submission import BatchRequest, JobRequest, batch_request, job_request
+from service.tracing import trace_of
 from service.view import JobObject, job_object
 from slotwise.errors import SlotwiseError
 from slotwise.job import Submission
@@ -66,12 +67,17 @@ async def _checked(front: Front, number: int, value: dict[str, Any], size: int) 
 
 def _submissions(front: Front, request: Request, asked: list[tuple[JobRequest, Known]]) -> list[Submission]:
     ids, fingerprint = identities(request.headers, [each for each, _ in asked])
-    now_ms, made = time.time_ns() // 1_000_000, []
+    now_ms, trace, made = time.time_ns() // 1_000_000, trace_of(request), []
     for number, (each, known) in enumerate(asked):
         try:
             made.append(
                 each.submission(
-                    ids[number], fingerprint, now_ms=now_ms, declared=known.entry, settings=front.settings
+                    ids[number],
+                    fingerprint,
+                    now_ms=now_ms,
+                    declared=known.entry,
+                    settings=front.settings,
+                    trace=trace,
                 )
             )
         except SlotwiseError as error:

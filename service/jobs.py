@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Final
 
@@ -17,11 +18,15 @@ from service.idempotency import identity
 from service.operation import Answer, Header, operation
 from service.paths import job_url
 from service.submission import JobRequest, job_request
+from service.tracing import trace_of
 from service.view import JobObject, job_object
 from service.waiting import MAX_SECONDS, preferred_seconds
 from slotwise.errors import SlotwiseError, unknown_job
 from slotwise.job import TERMINAL, Job, State
+from slotwise.journal import FIELDS
 from slotwise.store import Submitted
+
+log = logging.getLogger(__name__)
 
 KEY: Final = Header(
     "Idempotency-Key",
@@ -78,8 +83,12 @@ async def _queue(front: Front, request: Request, asked: JobRequest, known: Known
         now_ms=time.time_ns() // 1_000_000,
         declared=known.entry,
         settings=front.settings,
+        trace=trace_of(request),
     )
-    return await front.intake.submit(submission, size)
+    submitted = await front.intake.submit(submission, size)
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("submitted", extra={FIELDS: {"job_id": job_id, **submission.trace.as_logged()}})
+    return submitted
 
 
 async def _ended(front: Front, request: Request, job: Job, seconds: int) -> Job:

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from service.request_id import request_id
 from slotwise.errors import Code, SlotwiseError, printable
+from slotwise.journal import FIELDS
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,12 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body's type is not supported"),
+    "malformed-request": (400, "This is no HTTP/1.1 request"),
+    "request-timeout": (408, "The request took too long to come"),
+    "headers-too-large": (431, "The request's headers are too large"),
     "queue-full": (429, "The queue is full"),
     "too-many-listeners": (503, "This front end has as many listeners as it takes"),
+    "too-many-connections": (503, "There are too many connections"),
     "store-unavailable": (503, "The store is unavailable"),
     "internal": (500, "Something went wrong on our side"),
 }
@@ -181,7 +186,8 @@ class Unforeseen:
         except ClientDisconnect:
             log.debug("%s %s: the client hung up", scope["method"], scope["path"])
         except Exception:
-            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id(scope))
+            told = {"request_id": request_id(scope)}
+            log.exception("%s %s failed", scope["method"], scope["path"], extra={FIELDS: told})
             if begun:
                 raise  # half an answer is out: only cutting the connection tells the client
             unforeseen = SlotwiseError("internal", "The request could not be served. The log has the details.")

@@ -33,6 +33,7 @@ from slotwise.limits import (
 )
 from slotwise.settings import Settings
 from slotwise.store import MAX_BATCH
+from slotwise.trace import NO_TRACE, Trace
 
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +77,14 @@ class JobRequest(BaseModel):
     ] = Field({}, max_length=32)
 
     def submission(
-        self, job_id: str, fingerprint: str, *, now_ms: int, declared: Mapping[str, Any], settings: Settings
+        self,
+        job_id: str,
+        fingerprint: str,
+        *,
+        now_ms: int,
+        declared: Mapping[str, Any],
+        settings: Settings,
+        trace: Trace = NO_TRACE,
     ) -> Submission:
         """The job for the store: as asked for, else as the algorithm declared, else as the service is set.
 
@@ -101,6 +109,7 @@ class JobRequest(BaseModel):
             keep_result=self.keep_result,
             labels=self.labels,
             fingerprint=fingerprint,
+            trace=trace,
         )
 
     def _limits(self, declared: Mapping[str, Any], settings: Settings) -> Limits:

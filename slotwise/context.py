@@ -18,6 +18,8 @@ from typing import Any, Final, Protocol, Union, get_args, get_origin
 
 from pydantic_core import to_json
 
+from slotwise.trace import NO_TRACE, Trace
+
 MESSAGE_BYTES: Final = 1000  # of a progress message as UTF-8; what is longer is cut
 
 
@@ -50,7 +52,8 @@ class Silence:
 class Context:
     """The running job, for its own function: ask for it with a parameter `ctx: Context`, under any name.
 
-    `deadline` is when the timeout ends the body, UTC; None where nothing does.
+    `deadline` is when the timeout ends the body, UTC; None where nothing does. `request_id` and `traceparent`
+    are those of the HTTP request that brought the job, "" where none did.
     """
 
     job_id: str
@@ -58,14 +61,19 @@ class Context:
     deadline: datetime | None = None
     voice: Voice = field(default_factory=Silence, repr=False, compare=False)
     ends_at: float | None = field(default=None, repr=False, compare=False)  # on time.monotonic()
+    request_id: str = ""
+    traceparent: str = ""
 
     @classmethod
-    def until(cls, job_id: str, attempt: int, seconds: float | None, voice: Voice | None = None) -> Context:
+    def until(
+        cls, job_id: str, attempt: int, seconds: float | None, voice: Voice | None = None, trace: Trace = NO_TRACE
+    ) -> Context:
         """Of a body that begins now and may run so many seconds; None: as long as it likes."""
         voice = voice or Silence()
         if seconds is None:
-            return cls(job_id, attempt, None, voice)
-        return cls(job_id, attempt, _after(seconds), voice, time.monotonic() + seconds)
+            return cls(job_id, attempt, None, voice, None, trace.request_id, trace.parent)
+        ends_at = time.monotonic() + seconds
+        return cls(job_id, attempt, _after(seconds), voice, ends_at, trace.request_id, trace.parent)
 
     def remaining_seconds(self) -> float:
         """Seconds left before the job's timeout, whatever the wall clock does; never below 0, inf without one."""

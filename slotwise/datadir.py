@@ -40,9 +40,17 @@ def lock(data: Path, name: str) -> int | None:
 
 def note(data: Path, name: str, content: dict[str, Any]) -> None:
     """Write a note; no reader ever sees half of it. Raises: SlotwiseError `no-server`."""
+    keep(data, name, json.dumps(content) + "\n")
+
+
+def keep(data: Path, name: str, text: str) -> None:
+    """Write a file that is its owner's alone, in one step. Raises: SlotwiseError `no-server`."""
     draft = data / f"{name}.new"
     try:
-        draft.write_text(json.dumps(content) + "\n")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
         draft.replace(data / name)
     except OSError as error:
         raise _unusable(data, error) from error

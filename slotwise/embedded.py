@@ -1,5 +1,7 @@
 """The embedded server: starts a Valkey for one data directory, finds a live one, adopts it.
 
+The server asks for a password, a new one at each start: who comes by its socket without the right to read the data
+directory gets nothing. It stands in `server.conf` and `server.json`, of mode 600, and never on a command line.
 `server.lock` is locked exactly as long as the server lives, whoever started it: the server itself inherits the
 locked descriptor. `server.json` says where it listens. This module never touches jobs, and never stops a
 server that it did not start.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +22,7 @@ import redis
 
 from slotwise import datadir, socketdir
 from slotwise.binary import find_binary
+from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError
 from slotwise.part import Child
 from slotwise.settings import Settings
@@ -33,6 +37,7 @@ POLL_SECONDS: Final = 0.02
 LOG: Final = "server.log"
 LOCK: Final = "server.lock"
 RECORD: Final = "server.json"
+CONF: Final = "server.conf"
 
 
 class Server:
@@ -149,9 +154,7 @@ def launch(data_dir: Path, *, find_binary: Callable[[], Path] = find_binary) -> 
 def probe(url: str) -> State:
     """Whether a server answers a PING at `url`."""
     try:
-        with redis.Redis.from_url(
-            url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
-        ) as client:
+        with Endpoint.of(url).blocking(ANSWER_SECONDS) as client:
             client.ping()
     except redis.BusyLoadingError:
         return "loading"
@@ -162,11 +165,14 @@ def probe(url: str) -> State:
 
 def _launch_locked(data: Path, program: Path, lock: int) -> Server:
     socket = socketdir.path_for(data)
-    url = f"unix://{quote(str(socket))}"
+    password = secrets.token_hex(32)
+    url = f"unix://:{password}@{quote(str(socket))}"
     try:
+        datadir.keep(data, CONF, f"requirepass {password}\n")
         log = os.open(data / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            child = Child([program, *_options(data, socket)], output=log, pass_fds=(lock,), umask=0o077)
+            command: list[str | Path] = [program, data / CONF, *_options(data, socket)]
+            child = Child(command, output=log, pass_fds=(lock,), umask=0o077)
         finally:
             os.close(log)
         _record(data, url, child)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from slotwise.attempt import NO_ACCOUNT, Account
 from slotwise.limits import NO_LIMITS, Limits
+from slotwise.trace import NO_TRACE, Trace
 
 
 class State(StrEnum):
@@ -87,6 +88,7 @@ class Submission:
     keep_result: float | None = None  # seconds
     labels: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""  # of the request, where an idempotency key made the id
+    trace: Trace = NO_TRACE
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from typing import Final, cast
 from pydantic_core import to_json
 from redis import Redis
 from redis.asyncio import ConnectionPool, SSLConnection
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import RedisError
 
 from slotwise import scripts
+from slotwise.endpoint import Endpoint, master
 from slotwise.errors import JobError
 from slotwise.flow import MOST_SAMPLES, STEP_MS
 from slotwise.keys import ABORT, PER_JOB, Keys
@@ -45,8 +47,12 @@ def blocking_twin(pool: ConnectionPool, timeout_seconds: float) -> Redis:
     wanted = {name: value for name, value in given.items() if name in _ADDRESS or name.startswith("ssl_")}
     if "path" in wanted:
         wanted["unix_socket_path"] = wanted.pop("path")
-    secured = issubclass(pool.connection_class, SSLConnection)
-    return Redis(**wanted, ssl=secured, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
+    wanted |= {"ssl": issubclass(pool.connection_class, SSLConnection)}
+    wanted |= {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    if not isinstance(pool, SentinelConnectionPool):
+        return Redis(**wanted)
+    kept = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    return master([(each["host"], each["port"]) for each in kept], pool.service_name, timeout_seconds, **wanted)
 
 
 class LeaseStore:
@@ -76,7 +82,7 @@ class LeaseStore:
         )
         if reply[0] == b"gone":
             return Renewed(gone=True)
-        return Renewed(gone=False, lost=tuple(token.decode() for token in reply[1]))
+        return Renewed(gone=False, lost=tuple(token.decode("utf-8", "replace") for token in reply[1]))
 
     def leases(self) -> dict[str, str]:
         """Every incarnation with its "sequence length_ms"."""
@@ -221,7 +227,7 @@ class Observer:
     def __init__(
         self, url: str, keys: Keys | None = None, *, keep_seconds: float, timeout_seconds: float = 2.0
     ) -> None:
-        redis = Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
+        redis = Endpoint.of(url).blocking(timeout_seconds)
         self._redis = redis
         self._store = LeaseStore(redis, keys or Keys())
         self._keep_ms = round(keep_seconds * 1000)

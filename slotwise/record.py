@@ -24,6 +24,7 @@ def submit_args(job: Submission) -> list[str | bytes | int | float]:
     """The arguments of submit.lua for one job. Only what differs from the default is stored."""
     payload = wire.serialize(
         {"t": None, "f": job.algorithm, "a": (), "k": job.params, "et": round(time.time() * 1000)}
+        | job.trace.as_stored()
     )
     fields: dict[str, str | bytes | int | float] = {"algorithm": job.algorithm}
     if job.priority:

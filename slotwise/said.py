@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
 
 from slotwise import wire
 from slotwise.away import reachable
@@ -17,6 +19,7 @@ from slotwise.keys import PAYLOAD, RECORD, RESULT, SAID
 from slotwise.store import Store
 
 FIRST: Final = "0-0"
+MOST_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,27 @@ async def output(store: Store, job_id: str) -> tuple[int, bytes] | None:
             tr.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
             tr.hget(RECORD + job_id, "written")
             tr.xrange(SAID + job_id)
-            known, written, rows = await tr.execute()
+            parts = await tr.execute(raise_on_error=False)
+    known, written, rows = map(or_nothing, parts, (0, None, []))
     if not known:
         return None
     pieces = [piece for piece in all_of(rows) if isinstance(piece, Output)]
     if pieces:
         return pieces[0].at, b"".join(piece.data for piece in pieces)
-    return int(written or 0), b""
+    return _count(written), b""
+
+
+def or_nothing(part: Any, nothing: Any) -> Any:
+    """A reply; `nothing` where the key is of a type that is not ours. Raises: every other error that it is."""
+    if isinstance(part, ResponseError) and str(part).startswith("WRONGTYPE"):
+        return nothing
+    if isinstance(part, Exception):
+        raise part
+    return part
+
+
+def _count(written: bytes | None) -> int:
+    return int(written) if written and written.isdigit() and len(written) < MOST_DIGITS else 0
 
 
 def all_of(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Said]:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError, exit_with
 from slotwise.limits import (
     LEAST_MEMORY_MB,
@@ -39,7 +40,8 @@ class Settings(BaseSettings):
         10, ge=0, le=100_000, description="the configured cap: jobs that run at once over the whole fleet"
     )
     redis_url: str | None = Field(
-        None, description="redis://, rediss:// or unix:// URL of the server; unset: the embedded server"
+        None,
+        description="redis://, rediss://, unix://, redis+sentinel:// URL of the server; unset: the embedded one",
     )
     host: str = Field("127.0.0.1", description="address that the front end listens on")
     port: int = Field(8000, ge=0, le=65_535, description="port that the front end listens on; 0: any free one")
@@ -95,6 +97,22 @@ class Settings(BaseSettings):
         60, ge=0, le=86_400, description="seconds of head start in the queue for each level of priority"
     )
     max_body_bytes: int = Field(262_144, ge=1_024, description="bytes that a request's body may have")
+    http_header_seconds: float = Field(
+        10, gt=0, le=3_600, description="seconds in which a request's headers have to come, all of them"
+    )
+    http_body_seconds: float = Field(
+        30, gt=0, le=86_400, description="seconds in which a request's body has to come, all of it"
+    )
+    http_unread_seconds: float = Field(
+        30, gt=0, le=86_400, description="seconds for which a client may leave unread what it was sent"
+    )
+    http_keep_alive_seconds: int = Field(
+        5, ge=1, le=3_600, description="seconds that a connection is kept after an answer, for the next request"
+    )
+    http_connections: int = Field(4_096, ge=1, le=1_000_000, description="connections to a front end at once")
+    http_connections_per_address: int = Field(
+        1_024, ge=1, le=1_000_000, description="the same of one client's address (of IPv6, its /64)"
+    )
     max_result_bytes: int = Field(1_048_576, ge=1_024, description="bytes that a job's result may have as JSON")
     max_log_bytes: int = Field(
         65_536, ge=0, le=1_048_576, description="bytes of a job's output that are kept, the newest; 0: none"
@@ -108,9 +126,9 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
+    def _an_endpoint(cls, value: str | None) -> str | None:
+        if value is not None:
+            Endpoint.of(value)
         return value
 
     @property
@@ -178,4 +196,5 @@ def _faults(error: ValidationError) -> Iterator[str]:
         if fault["type"] == "extra_forbidden":
             yield f"{name} in .env is not a setting (see `slotwise settings`)"
         else:
-            yield f"{name}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+            told = "…" if name in SECRETS else repr(fault["input"])
+            yield f"{name}={told}: {fault['msg'].removeprefix('Value error, ')}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from slotwise.away import reachable
 from slotwise.job import TERMINAL, Job
 from slotwise.keys import PAYLOAD, RECORD, RESULT, SAID
 from slotwise.record import read_job
-from slotwise.said import FIRST, Said, all_of
+from slotwise.said import FIRST, Said, all_of, or_nothing
 from slotwise.store import Store
 
 PAGE: Final = 16  # entries of the words a look: 128 KiB at most
@@ -56,19 +54,10 @@ async def _look(store: Store, job_id: str, after: str, *, whole: bool) -> list[A
             tr.get(RESULT + job_id)
         parts = await tr.execute(raise_on_error=False)
     parts += _NOTHING[len(parts) :]
-    return [_or_nothing(part, nothing) for part, nothing in zip(parts, _NOTHING, strict=True)]
+    return [or_nothing(part, nothing) for part, nothing in zip(parts, _NOTHING, strict=True)]
 
 
 def _ours(parts: list[Any]) -> bool:
     """Whether the record tells all: that of a stock client's job does not, nor one whose id is used again."""
     record, score = parts[0], parts[1]
     return b"created" in record and not (score is not None and record.get(b"state", b"").decode() in TERMINAL)
-
-
-def _or_nothing(part: Any, nothing: Any) -> Any:
-    """A reply; `nothing` where the key is of a type that is not ours. Raises: every other error that it is."""
-    if isinstance(part, ResponseError) and str(part).startswith("WRONGTYPE"):
-        return nothing
-    if isinstance(part, Exception):
-        raise part
-    return part

@@ -7,7 +7,7 @@ Only this module, `claims` (the worker's half) and `lease` (blocking, for thread
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -21,6 +21,7 @@ from slotwise import scripts, wire
 from slotwise.away import reachable
 from slotwise.claims import Claims
 from slotwise.counts import Counts
+from slotwise.endpoint import Endpoint
 from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
 from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
@@ -60,10 +61,8 @@ class Store:
     @classmethod
     async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
         """A store on a pool of its own. Does not raise while the server is away: the methods do."""
-        redis = Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
+        redis = Endpoint.of(url).client(
+            timeout_seconds,
             retry=Retry(NoBackoff(), 1),  # every move is idempotent
             retry_on_error=[RedisConnectionError],
             health_check_interval=0,
@@ -206,8 +205,7 @@ class Store:
                 tr.hgetall(self.keys.catalogue)
                 tr.hkeys(self.keys.served)
                 rows, served = await tr.execute()
-        entries = {name: wire.decode(row) | {"served": name in served} for name, row in rows.items()}
-        return {name.decode(): entry for name, entry in sorted(entries.items())}
+        return {entry["name"]: entry | {"served": name in served} for name, entry in _entries(rows)}
 
     async def counts(self) -> Counts:
         """What the fleet has done so far."""
@@ -232,6 +230,17 @@ class Store:
     def _ended_job_keys(self) -> list[str]:
         keys = self.keys
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
+
+
+def _entries(rows: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Of the catalogue, in order, less what no worker wrote."""
+    for name, row in sorted(rows.items()):
+        try:
+            entry = wire.decode(row)
+            if entry["name"].encode() == name and isinstance(entry["parameters"], dict):
+                yield name, entry
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
 
 
 def _reused() -> SlotwiseError:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 
 
 class Proxy:
-    """Forwards to `target`, a port. `swallow(request)` True: the server gets the request, then the link is cut."""
+    """Forwards to `target`, a port. `swallow(request)` True: the server gets the request, then the link is cut.
 
-    def __init__(self, target: int) -> None:
+    With `tls` it is what a client sees of a server that speaks it.
+    """
+
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.swallow: Callable[[bytes], bool] = lambda _: False
         self.cut = 0
         self.links = 0
@@ -42,7 +47,7 @@ class Proxy:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._link, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._link, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

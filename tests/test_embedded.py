@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -77,10 +78,14 @@ def test_data_and_socket_are_ours_alone(start: Start, data: Path) -> None:
     server = start()
     with client(server) as connection:
         connection.set("key", "value")
-    path = Path(server.url.removeprefix("unix://"))
+    path = Path(urlsplit(server.url).path)
     files = [*data.rglob("*"), path.parent, path]
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    private = [file for file in files if file.is_dir() or file.suffix in (".aof", ".rdb", ".log", ".sock")]
+    private = [
+        file
+        for file in files
+        if file.is_dir() or file.suffix in (".aof", ".rdb", ".log", ".sock", ".conf", ".json")
+    ]
     assert len(private) >= 5
     assert [file for file in private if file.stat().st_mode & 0o077] == []
 
@@ -280,3 +285,17 @@ def test_a_binary_on_path_must_be_new_enough(tmp_path: Path, monkeypatch: pytest
     broken = tmp_path / "broken"
     broken.write_text("not a program")
     assert find_binary(bundled=lambda: broken) == valkey
+
+
+def test_a_password_is_asked_for_and_stands_on_no_command_line(data: Path) -> None:
+    server = embedded.start(data)
+    try:
+        password = urlsplit(server.url).password
+        assert password
+        path = urlsplit(server.url).path
+        with redis.Redis(unix_socket_path=path) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert password.encode() not in Path(f"/proc/{pid_of(server)}/cmdline").read_bytes()
+        assert password not in (data / "server.log").read_text()
+    finally:
+        server.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slotwise.errors import SlotwiseError
-from slotwise.settings import Settings, load
+from slotwise.settings import SECRETS, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,8 @@ def test_an_unknown_name_in_the_file_is_named(nowhere: Path) -> None:
 )
 def test_a_malformed_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    assert fault().startswith(f"{name}={value!r}: ")
+    shown = "…" if name in SECRETS else repr(value)
+    assert fault().startswith(f"{name}={shown}: ")
 
 
 def test_all_faults_are_in_the_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

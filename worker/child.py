@@ -23,6 +23,7 @@ from slotwise.context import Context, own_process
 from slotwise.errors import Cancelled, JobError
 from slotwise.failure import named, pause_seconds
 from slotwise.limits import Limits
+from slotwise.trace import Trace
 from worker import frames, kernel, voice
 from worker.bounds import Bounds
 from worker.spare import EXIT_SOFTWARE
@@ -87,7 +88,10 @@ def run(
         if enter_group is not None:
             with suppress(OSError):  # the limits of each process hold in any case
                 enter_group(Limits.of(call).memory_mb)
-        context = Context.until(call["job_id"], call["attempt"], call["seconds"], voice.raised(descriptors))
+        trace = Trace.of(call)
+        if trace.parent:
+            os.environ["TRACEPARENT"] = trace.parent  # for what the body starts
+        context = Context.until(call["job_id"], call["attempt"], call["seconds"], voice.raised(descriptors), trace)
         own_process(context)
         answer = _answer(call, algorithms, context)
         if process_id() == me:  # not a copy that the body forked, and let return

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from arq.jobs import deserialize_job_raw
 from arq.utils import timestamp_ms
 
 from slotwise import wire
 from slotwise.errors import JobError
+from slotwise.trace import NO_TRACE, Trace
 
+LAST_MS: Final = 253_402_300_799_999  # of the year 9999, where dates end
 READABLE_BYTES: Final = 400  # an envelope under this is too short to be too deep, or a number too long, to read
 
 Serializer = Callable[[dict[str, Any]], bytes]
@@ -24,6 +27,22 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     enqueued_ms: int = 0
+    trace: Trace = NO_TRACE
+
+
+def called(payload: bytes, deserializer: Callable[[bytes], dict[str, Any]] | None) -> tuple[Call, int]:
+    """The call, and the try that it says it is. Raises: what arq raises, ValueError, TypeError, OverflowError."""
+    traces = [NO_TRACE]
+
+    def traced(data: bytes) -> dict[str, Any]:
+        call = deserializer(data)  # type: ignore[misc]
+        traces.append(Trace.of(call))
+        return call
+
+    name, args, kwargs, tries, enqueued_ms = deserialize_job_raw(payload, deserializer=deserializer and traced)
+    if abs(enqueued_ms) > LAST_MS:
+        raise ValueError(f"enqueued at {enqueued_ms} ms")
+    return Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms), traces[-1]), int(tries or 0)
 
 
 @dataclass(frozen=True)

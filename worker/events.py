@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from slotwise.trace import NO_TRACE, Trace
+
 Name = Literal[
     "started",
     "completed",
@@ -43,6 +45,7 @@ class Event:
     delay_seconds: float = 0.0
     failure: BaseException | None = None
     extra: object = None
+    trace: Trace = NO_TRACE
 
 
 Subscriber = Callable[[Event], None]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import arq.worker
-from arq.jobs import SerializationError, deserialize_job_raw
+from arq.jobs import SerializationError
 from arq.utils import ms_to_datetime, timestamp_ms
 
 from slotwise import context, wire
@@ -16,7 +16,7 @@ from slotwise.attempt import Finish, Grant
 from slotwise.errors import JobError, text_of
 from slotwise.words import Words
 from worker import outcome
-from worker.envelope import Call, Envelope
+from worker.envelope import Call, Envelope, called
 from worker.function import AlgorithmFunction, attempts_of, keep_ms
 from worker.hearing import Hearing
 from worker.outcome import Verdict
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from worker.loop import Worker
 
 
-LAST_MS: Final = 253_402_300_799_999  # of the year 9999, where dates end
 CRON_MARK_MS: Final = int(arq.worker.keep_cronjob_progress * 1000)  # type: ignore[attr-defined]
 _making: Final = threading.Lock()  # of a context: several threads of a body may be the first to ask for it
 
@@ -114,13 +113,8 @@ class Execution:
         if grant.notice == "expired":
             return outcome.not_run("expired", "job expired", "expired")
         try:
-            name, args, kwargs, tries, enqueued_ms = deserialize_job_raw(
-                grant.payload, deserializer=worker.job_deserializer
-            )
-            self.call = Call(str(name), tuple(args), dict(kwargs), int(enqueued_ms))
-            if abs(enqueued_ms) > LAST_MS:
-                raise ValueError(f"enqueued at {enqueued_ms} ms")
-            self.attempt = max(self.attempt, int(tries or 0))
+            self.call, tries = called(grant.payload, worker.job_deserializer)
+            self.attempt = max(self.attempt, tries)
         except (SerializationError, ValueError, TypeError, OverflowError) as error:
             return outcome.failed(error, JobError("bad_params", "the job's payload cannot be read"), "unreadable")
         if grant.notice == "abort":
@@ -176,6 +170,7 @@ class Execution:
         if isinstance(function, AlgorithmFunction):
             limits = function.algorithm.limits.tightened_by(self.grant.limits).tightened_by(worker.settings.most)
             job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": self._seconds, **limits.as_dict()}
+            job |= self.call.trace.as_stored()
             coroutine = worker.bodies.run(
                 function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, stop
             )
@@ -214,7 +209,9 @@ class Execution:
                 if self._context is None:
                     grant, keep = self.grant, self.worker.settings.max_log_bytes
                     self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, self._is_to_end)
-                    self._context = context.Context.until(grant.id, self.attempt, self._seconds, self._speech)
+                    self._context = context.Context.until(
+                        grant.id, self.attempt, self._seconds, self._speech, self.call.trace
+                    )
         return self._context
 
     def _is_to_end(self) -> bool:

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from slotwise.attempt import Claimed, Finish
 from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
-from worker import delivery, log, perseverance
+from worker import delivery, journal, log, perseverance
 from worker.events import Event, Subscriber
 from worker.exchange import Ending
 from worker.execution import Execution
@@ -63,7 +63,7 @@ class Worker(arq.worker.Worker):
         self.leaving = False
         self._stopped = False
         self._winding_up = False
-        self.subscribers: list[Subscriber] = [log.write]
+        self.subscribers: list[Subscriber] = [journal.write if settings else log.write]
         self._own_slots = max_jobs
         self._modules = tuple(modules)
         self.preloading = Preloading(self._modules)
@@ -84,8 +84,7 @@ class Worker(arq.worker.Worker):
 
     async def main(self) -> None:
         """Work until told to stop; in burst mode until nothing is left to do."""
-        if self.settings.told("log_level"):
-            logger.setLevel(self.settings.log_level)
+        journal.begin(self.settings, own=self.subscribers[0] is journal.write)
         if await self._ready_at_last() is None:
             return
         logger.info("Starting worker for %d functions: %s", len(self.functions), ", ".join(self.functions))

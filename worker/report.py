@@ -66,6 +66,7 @@ class Report:
                 ref=of.call.name if cron else of.ref,
                 seconds=(timestamp_ms() - of.started_ms) / 1000 if seconds is None else seconds,
                 attempt=of.attempt,
+                trace=of.call.trace,
                 **fields,
             )
         )

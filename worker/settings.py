@@ -15,6 +15,7 @@ import arq.worker
 from arq.connections import RedisSettings
 
 from slotwise import embedded, wire
+from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError, exit_with
 from slotwise.settings import load_or_exit
 from worker import registry
@@ -43,11 +44,28 @@ def _signature() -> inspect.Signature:
     return stock.replace(parameters=[*merged, ours["settings"], ours["modules"]])
 
 
+def _redis_settings(url: str) -> RedisSettings:
+    """As arq takes them; its own parser keeps a password's percent signs, and knows no sentinels."""
+    at = Endpoint.of(url)
+    return RedisSettings(
+        host=list(at.sentinels) or at.host,
+        port=at.port,
+        unix_socket_path=at.path,
+        database=at.db,
+        username=at.username,
+        password=at.password,
+        ssl=at.tls is not None,
+        sentinel=bool(at.sentinels),
+        sentinel_master=at.master,
+        **(at.tls or {}),
+    )
+
+
 def _worker_settings() -> type:
     """arq's settings class, made from ours. Ends the program with one line where something is wrong."""
     settings = load_or_exit()
     try:
-        redis_settings = RedisSettings.from_dsn(embedded.redis_url(settings))
+        redis_settings = _redis_settings(embedded.redis_url(settings))
         algorithms = registry.load(settings.algorithms)
     except SlotwiseError as error:
         exit_with(error)

@@ -11,6 +11,7 @@ from slotwise.doctor import census, checks, fleet
 from slotwise.doctor.looks import ALL_BYTES, Looks
 from slotwise.doctor.report import Finding, Report
 from slotwise.doctor.server import Settings
+from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError, printable
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, SAID, Keys
 
@@ -25,7 +26,7 @@ def examine(url: str, queue: str | None = None, *, most: int = MOST_KEYS) -> Rep
     """
     redis: Any = None
     try:
-        redis = Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
+        redis = Endpoint.of(url).blocking(ANSWER_SECONDS)
         return _examined(redis, Keys() if queue is None else Keys(queue), most)
     except ValueError as error:
         raise SlotwiseError("invalid-settings", f"no URL of a Redis: {error}") from None

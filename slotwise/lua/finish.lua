@@ -59,9 +59,9 @@ local function wait_again(id, token, outcome, algorithm, delay, attempt, account
     redis.call('SET', RETRY .. id, attempt, 'EX', RETRY_TTL)
     back[#back + 1], back[#back + 2] = due, id
   else
-    redis.call('HINCRBY', record, 'attempt', -1)
+    redis.pcall('HINCRBY', record, 'attempt', -1)
     if outcome == 'died' then
-      redis.call('HINCRBY', record, 'deaths', 1)
+      redis.pcall('HINCRBY', record, 'deaths', 1)
     end
     -- not after now: the clock may have been set back since
     back[#back + 1], back[#back + 2] = math.min(tonumber(redis.call('HGET', record, 'score')) or now, exact), id

@@ -420,7 +420,7 @@ def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(fleet: Fleet) -> 
     zygote = zygote_below(worker.popen.pid)
     grant(zygote, resource.RLIMIT_NOFILE, 4)
     job_id = submit(front, "Add", a=1, b=2)
-    wait_until(lambda: worker.said().count("no process to be had") == 2, what="it has been put off twice")
+    wait_until(lambda: worker.said().count('"no_process"') == 2, what="it has been put off twice")
     assert job(front, job_id)["status"] in ("pending", "running")
     grant(zygote, resource.RLIMIT_NOFILE)
     found = ended(front, job_id)

@@ -125,7 +125,7 @@ def test_a_server_that_refuses_tracking_is_polled_and_that_is_said_once(fleet: F
     worker = fleet.worker(REDIS_URL=f"redis://limited:any@127.0.0.1:{server.port}")
     for number in range(3):
         assert ended(front, submit(front, "Add", a=number, b=1))["result"] == number + 1
-    assert worker.said().count("CLIENT TRACKING") == 1, worker.said()
+    assert worker.said().count('"wake_refused"') == 1, worker.said()
     assert worker.alive
     worker.kill(signal.SIGTERM)  # while the user of its connections is there
     worker.wait()

@@ -10,7 +10,11 @@ local function count_failure(id, algorithm, failure, origin, now)
   local kind = error_type(failure)
   local fingerprint = string.sub(redis.sha1hex(algorithm .. '\n' .. kind .. '\n' .. origin), 1, 16)
   local key = FAILURE_OF .. fingerprint
-  local count = redis.call('HINCRBY', key, 'count', 1)
+  local count = redis.pcall('HINCRBY', key, 'count', 1)
+  if type(count) == 'table' then  -- an error: it was no number
+    redis.call('HSET', key, 'count', 1)
+    count = 1
+  end
   local first = count == 1 and {'first', now, 'algorithm', algorithm, 'type', kind, 'origin', origin} or {}
   redis.call('HSET', key, 'last', now, 'error', failure, 'id:' .. count % EXAMPLES, id, unpack(first))
   redis.call('PEXPIRE', key, FAILURE_KEPT_MS)

@@ -14,6 +14,6 @@ local function remember_attempt(id, outcome, now, account)
   if #history <= HISTORY_BYTES and not r[4] then
     redis.call('HSET', RECORD .. id, 'history', history)
   else
-    redis.call('HINCRBY', RECORD .. id, 'forgotten', 1)
+    redis.pcall('HINCRBY', RECORD .. id, 'forgotten', 1)  -- an error: no number of ours, and its own job's affair
   end
 end
