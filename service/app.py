@@ -31,6 +31,7 @@ from service import (
     proof,
     slots,
     stats,
+    webhooks,
     workers,
 )
 from service.broadcast import Broadcast
@@ -143,6 +144,8 @@ def _routes() -> list[Path]:
         _route("GET", "/jobs/{job_id:job_id}/logs", logs.logs),
         _route("GET", "/jobs/{job_id:job_id}/result", jobs.result),
         _route("POST", "/jobs/{job_id:job_id}/retry", jobs.retry),
+        _route("GET", "/jobs/{job_id:job_id}/webhooks", webhooks.attempts),
+        _route("POST", "/jobs/{job_id:job_id}/webhooks/redeliver", webhooks.redeliver),
         _route("GET", "/events", fleet_events.events),
         _route("GET", "/failures", failures.failures),
         _route("GET", "/workers", workers.listing),

@@ -20,9 +20,9 @@ from service.operation import Answer, operation
 from service.problems import beneath
 from service.submission import BatchRequest, JobRequest, batch_request, job_request
 from service.tracing import trace_of
-from service.view import JobObject, job_object
 from slotwise.errors import SlotwiseError
 from slotwise.job import Submission
+from slotwise.view import JobObject, job_object
 
 SMALL_BYTES = 4_096  # of a batch: the sizes of its jobs make no difference
 

@@ -6,12 +6,12 @@ from typing import Final, Literal
 
 from typing_extensions import TypedDict
 
-from service.view import Seconds, Timestamp
 from slotwise.job import Slots
 from slotwise.moment import timestamp
 from slotwise.rate import Rate
 from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, RunningJob, Snapshot
 from slotwise.steering import AuditEntry, Change
+from slotwise.view import Seconds, Timestamp
 
 WINDOWS: Final = {"1m": 60, "15m": 900}  # seconds
 MOST_JOBS: Final = 500  # named in the rich view: those that run longest

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from service.batch import Batch
 from service.catalogue import Algorithms, Known
 from service.concurrency import WorkerObject, Workers
-from service.examples import examples, problem
+from service.examples import examples, message, problem
 from service.listing import JobList
 from service.operation import JSON, Answer, Header, Operation, Path
 from service.problems import TABLE, Problem
 from service.schemas import Models, Published
-from service.view import JobObject
 from slotwise.errors import Code
+from slotwise.view import JobObject
+from slotwise.webhook import PREFIX, Message, Type
 
 MEDIA_TYPE: Final = "application/problem+json"
 ABOUT: Final = (
@@ -31,6 +32,11 @@ ABOUT: Final = (
 REQUEST_ID: Final = Header("X-Request-Id", "Names the request; its answer and the log repeat it.", example="r-17")
 RETRY_AFTER: Final = Header("Retry-After", "Seconds.", {"type": "string", "pattern": "^[0-9]+$"})
 RETRIED: Final[tuple[Code, ...]] = ("result-not-ready", "queue-full", "too-many-listeners", "store-unavailable")
+SIGNED: Final = (  # the headers of Standard Webhooks
+    Header("webhook-id", "Names what is told: the same however often it is sent.", example="msg_0f4c1d2e_1-0"),
+    Header("webhook-timestamp", "When it was sent: seconds since the epoch.", example="1893456000"),
+    Header("webhook-signature", "`v1,` and the base64 of an HMAC-SHA256; one for each secret.", example="v1,K5oZ"),
+)
 TEXT: Final = {"type": "string"}
 LETTERS: Final = {"type": "string", "minLength": 1}
 STREAM: Final = "text/event-stream"
@@ -89,6 +95,7 @@ def document(paths: Sequence[Path], known: Sequence[Known] = ()) -> dict[str, An
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(place.operation.tag for place in places)],
         "paths": written,
+        "webhooks": writer.webhooks(),
         "components": writer.components(),
         "x-algorithms": writer.published.index,
     }
@@ -106,6 +113,28 @@ class _Writer:
         return {
             "schemas": self._models.components | self.published.components,
             "examples": {code: {"value": problem(code)} for code in TABLE},
+        }
+
+    def webhooks(self) -> dict[str, Any]:
+        """What is sent to the URL that a job names, by its type."""
+        return {
+            type: {
+                "post": {
+                    "operationId": f"tell_{type.removeprefix(PREFIX)}",
+                    "tags": ["webhooks"],
+                    "summary": f"A job's webhook is told {type}",
+                    "parameters": [{"name": each.name, "in": "header"} | _header(each) for each in SIGNED],
+                    "requestBody": {
+                        "required": True,
+                        "content": {JSON: {"schema": self._models.schema(Message), "examples": message(type)}},
+                    },
+                    "responses": {
+                        "2XX": {"description": "It was received."},
+                        "410": {"description": "It is not sent again."},
+                    },
+                }
+            }
+            for type in get_args(Type)
         }
 
     def operation(self, place: Place) -> dict[str, Any]:
@@ -173,6 +202,7 @@ class _Writer:
 def _models(operations: Iterable[Operation]) -> Iterator[tuple[Any, bool]]:
     """Every model that is answered with, or taken (True)."""
     yield Problem, False
+    yield Message, False
     for one in operations:
         if one.body is not None:
             yield one.body, True

@@ -30,7 +30,7 @@ from service.problems import Problem, problem_object
 from service.resizing import Resize
 from service.stats import Stats, point_object
 from service.submission import BatchRequest, JobRequest
-from service.view import JobObject, job_object
+from service.webhooks import Attempts, attempt_object
 from slotwise import sizing
 from slotwise.advice import advise
 from slotwise.attempt import Account
@@ -40,9 +40,12 @@ from slotwise.errors import Code, SlotwiseError
 from slotwise.failed import Group
 from slotwise.flow import SUMS, Point, Sample
 from slotwise.job import Job, Slots, State
+from slotwise.moment import timestamp
 from slotwise.snapshot import AlgorithmSlots, Effect, LiveWorker, Override, RunningJob, Snapshot
 from slotwise.steering import AuditEntry
 from slotwise.verdict import Proof, Verdict
+from slotwise.view import JobObject, job_object
+from slotwise.webhook import Message, Type
 
 
 def _sample(at_ms: int, started: int) -> Sample:
@@ -133,6 +136,36 @@ ALGORITHM: Final[AlgorithmObject] = {
     "served": True,
 }
 
+ATTEMPT: Final = {
+    "at": NOW + 20,
+    "event": "job.completed",
+    "webhook_id": f"msg_{JOB.id}_{NOW + 14}-0",
+    "outcome": "failed",
+    "status_code": 503,
+    "ms": 41,
+    "next_at": NOW + 5_061,
+    "error": "status 503",
+}
+_RUNS: Final = replace(
+    JOB,
+    state=State.RUNNING,
+    result=None,
+    ended_ms=None,
+    expires_ms=None,
+    account=Account(),
+    progress=(40.0, "sieving"),
+)
+_FAILED: Final = replace(
+    JOB, state=State.FAILED, result=None, error={"type": "timeout", "message": "its time was over", "detail": None}
+)
+_AT: Final[Mapping[Type, Job]] = {
+    "job.running": replace(_RUNS, progress=None),
+    "job.progress": _RUNS,
+    "job.completed": JOB,
+    "job.failed": _FAILED,
+    "job.cancelled": replace(JOB, state=State.CANCELLED, result=None),
+}
+
 _MADE: Final[Mapping[Any, Callable[[], Mapping[str, Any]]]] = {
     JobRequest: lambda: {
         "full": {
@@ -145,6 +178,8 @@ _MADE: Final[Mapping[Any, Callable[[], Mapping[str, Any]]]] = {
             "expires_in": 3600,
             "keep_result": 86400,
             "labels": {"team": "research"},
+            "webhook": "https://hooks.example.com/jobs",
+            "webhook_events": ["job.completed", "job.failed"],
         }
     },
     BatchRequest: lambda: {
@@ -178,6 +213,7 @@ _MADE: Final[Mapping[Any, Callable[[], Mapping[str, Any]]]] = {
     Workers: lambda: {"workers": {"workers": [worker_object(WORKER, NOW)]}},
     AlgorithmObject: lambda: {"algorithm": ALGORITHM},
     Algorithms: lambda: {"algorithms": {"algorithms": [ALGORITHM]}},
+    Attempts: lambda: {"attempts": {"attempts": [attempt_object(ATTEMPT)]}},
     Health: lambda: {"well": {"status": "ok"}},
 }
 
@@ -186,6 +222,12 @@ def examples(model: Any) -> dict[str, Any]:
     """Of a model, by name, as OpenAPI has them."""
     made = _MADE[model]() if model in _MADE else {}
     return {name: {"value": value} for name, value in made.items()}
+
+
+def message(type: Type) -> dict[str, Any]:
+    """What a webhook is told, as OpenAPI has it."""
+    told: Message = {"type": type, "timestamp": timestamp(NOW + 14), "data": job_object(_AT[type])}
+    return {"told": {"value": told}}
 
 
 def problem(code: Code) -> Problem:

@@ -12,12 +12,12 @@ from typing_extensions import TypedDict
 from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
-from service.view import Seconds, Timestamp, Usage, usage
 from slotwise.errors import unknown_job
 from slotwise.explain import Blocking, why
 from slotwise.job import TERMINAL, Attempt, Job, Reason, State
 from slotwise.moment import timestamp
 from slotwise.store import Store
+from slotwise.view import Seconds, Timestamp, Usage, usage
 
 ESTIMATES: Final = ["position", "eta_seconds"]
 # what becomes of a running job that is to end, by where it runs

@@ -13,9 +13,9 @@ from service import query
 from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
-from service.view import Timestamp
 from slotwise.failed import Group, groups
 from slotwise.moment import timestamp
+from slotwise.view import Timestamp
 
 LIMIT: Final = query.Number("limit", "At most so many groups.", default=50, most=500)
 

@@ -16,15 +16,14 @@ from service.front import Front
 from service.idempotency import KEY as KEY_FORM
 from service.idempotency import identity
 from service.operation import Answer, Header, operation
-from service.paths import job_url
 from service.submission import JobRequest, job_request
 from service.tracing import trace_of
-from service.view import JobObject, job_object
 from service.waiting import MAX_SECONDS, preferred_seconds
 from slotwise.errors import SlotwiseError, unknown_job
 from slotwise.job import TERMINAL, Job, State
 from slotwise.journal import FIELDS
 from slotwise.store import Submitted
+from slotwise.view import JobObject, job_object, job_url
 
 log = logging.getLogger(__name__)
 

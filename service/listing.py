@@ -25,11 +25,11 @@ from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
 from service.submission import INSTANT, YEAR_SECONDS, instant_ms
-from service.view import ListedJob, job_object
 from slotwise import listing as pages
 from slotwise.errors import FailureType
 from slotwise.job import Job, State
 from slotwise.listing import Filter, Place
+from slotwise.view import ListedJob, job_object
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
 

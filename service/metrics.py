@@ -37,6 +37,11 @@ COUNTERS: Final = {
         "leases_expired",
         (),
     ),
+    "webhook_deliveries": (
+        "Attempts to tell a webhook, by what came of them: delivered, failed (tried again), refused, given_up.",
+        "webhooks",
+        ("outcome",),
+    ),
     "stale_finishes": ("Finishes that were refused, because the job was no longer the worker's.", "stale", ()),
 }
 

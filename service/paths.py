@@ -6,14 +6,13 @@ and a job that is really called "concurrency" is reached as `/jobs/%63oncurrency
 
 from __future__ import annotations
 
-from typing import Final
 from urllib.parse import quote, unquote
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-RESERVED: Final = "concurrency"
+from slotwise.view import RESERVED
 
 
 class RawPath:
@@ -52,9 +51,3 @@ class JobId(Name):
 
 register_url_convertor("name", Name())
 register_url_convertor("job_id", JobId())
-
-
-def job_url(job_id: str) -> str:
-    """Where a job is found."""
-    part = quote(job_id, safe="")
-    return "/jobs/" + ("%63" + part[1:] if part == RESERVED else part)

@@ -34,6 +34,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "job-not-found": (404, "There is no such job"),
     "algorithm-not-found": (404, "There is no such algorithm"),
     "worker-not-found": (404, "There is no such worker"),
+    "webhook-not-found": (404, "There is nothing to tell a webhook"),
     "result-not-ready": (404, "The job has no result yet"),
     "job-failed": (409, "The job ended without a result"),
     "already-finished": (409, "The job has already ended"),

@@ -16,9 +16,9 @@ from service.answer import Json
 from service.concurrency import CapChange, audit_object
 from service.front import Front
 from service.operation import Answer, operation
-from service.view import Seconds, Timestamp
 from slotwise.flow import MOST_SAMPLES, STEP_MS, Point, quantile
 from slotwise.moment import timestamp
+from slotwise.view import Seconds, Timestamp
 
 DEFAULT_WINDOW_SECONDS: Final = 3_600
 MAX_WINDOW_SECONDS: Final = MOST_SAMPLES * STEP_MS // 1000

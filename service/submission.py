@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from service.problems import invalid, pointer, rows_of
+from slotwise.destination import MOST_CHARS, Destination
 from slotwise.job import Submission
 from slotwise.limits import (
     LEAST_MEMORY_MB,
@@ -34,6 +35,7 @@ from slotwise.limits import (
 from slotwise.settings import Settings
 from slotwise.store import MAX_BATCH
 from slotwise.trace import NO_TRACE, Trace
+from slotwise.webhook import ENDS, PREFIX, Type
 
 YEAR_SECONDS: Final = 31_536_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,6 +77,8 @@ class JobRequest(BaseModel):
         Annotated[str, StringConstraints(min_length=1, max_length=64)],
         Annotated[str, StringConstraints(max_length=256)],
     ] = Field({}, max_length=32)
+    webhook: Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARS)] | None = None
+    webhook_events: list[Type] | None = Field(None, min_length=1, max_length=len(get_args(Type)))
 
     def submission(
         self,
@@ -95,6 +99,8 @@ class JobRequest(BaseModel):
         start_within_ms = None if self.expires_in is None else max(1, round(self.expires_in * 1000))
         if due_ms is not None and start_within_ms is not None and due_ms >= now_ms + start_within_ms:
             raise invalid("The job is not valid.", {"#/expires_in": "would be over before the job is due"})
+        webhook = self._webhook(settings)
+        events = () if webhook is None else tuple(dict.fromkeys(self.webhook_events or ENDS))
         return Submission(
             id=job_id,
             algorithm=self.algorithm,
@@ -108,9 +114,22 @@ class JobRequest(BaseModel):
             limits=self._limits(declared, settings),
             keep_result=self.keep_result,
             labels=self.labels,
+            webhook=webhook,
+            webhook_events=tuple(event.removeprefix(PREFIX) for event in events),
             fingerprint=fingerprint,
             trace=trace,
         )
+
+    def _webhook(self, settings: Settings) -> str | None:
+        """The URL, written in the one way. Raises: SlotwiseError `invalid-request`."""
+        if self.webhook is None:
+            return None
+        try:
+            destination = Destination.of(self.webhook)
+            destination.check(settings.webhooks_allowed)
+        except ValueError as error:
+            raise invalid("The job is not valid.", {"#/webhook": str(error)}) from None
+        return destination.url
 
     def _limits(self, declared: Mapping[str, Any], settings: Settings) -> Limits:
         """A request tightens what its algorithm and the service allow; it is refused where it would widen that."""
@@ -163,6 +182,8 @@ def job_request(body: dict[str, Any]) -> JobRequest:
         raise invalid("The job is not valid.", rows_of(error, "is not a field of a job")) from None
     if asked.run_at is not None and asked.delay is not None:
         raise invalid("The job is not valid.", {"#/delay": "must be left out when run_at says when"})
+    if asked.webhook_events is not None and asked.webhook is None:
+        raise invalid("The job is not valid.", {"#/webhook_events": "must be left out without a webhook"})
     return asked
 
 

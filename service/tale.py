@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service.place import Place
-from service.view import job_object
 from slotwise.course import Step, course
 from slotwise.entry import stream_id_of
 from slotwise.job import TERMINAL, Job
 from slotwise.moment import timestamp
 from slotwise.said import Output, Progress, Said
 from slotwise.sight import Sight
+from slotwise.view import job_object
 
 NOT_TOLD = ("params", "result")  # of the job that `end` shows: they may be large
 

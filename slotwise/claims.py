@@ -69,7 +69,7 @@ class Claims:
     def _say(
         self, incarnation: str, words: Sequence[Words], keep_bytes: int
     ) -> tuple[list[str], list[scripts.Arg]]:
-        keys = [self._keys.held(incarnation), *PER_JOB]
+        keys = [self._keys.held(incarnation), *PER_JOB, *self._keys.of_outbox]
         return keys, [self._keys.told, keep_bytes, *(arg for each in words for arg in each.args())]
 
     def _claim(self, claim: Claim) -> tuple[list[str], list[scripts.Arg]]:
@@ -101,6 +101,7 @@ class Claims:
             keys.pending_of,
             keys.hungry_of,
             *PER_JOB,
+            *keys.of_outbox,
             *keys.of_index,
         ], [
             claim.incarnation,
@@ -131,6 +132,7 @@ class Claims:
             keys.running_of,
             keys.pending_of,
             *PER_JOB,
+            *keys.of_outbox,
             *keys.of_index,
         ], ["", self._keys.ended, *(arg for finish in finishes for arg in finish.args())]
 

@@ -35,6 +35,7 @@ Code = Literal[
     "still-active",
     "count-differs",
     "not-kept",
+    "webhook-not-found",
     "idempotency-key-reused",
     "payload-too-large",
     "unsupported-media-type",

@@ -87,6 +87,8 @@ class Submission:
     limits: Limits = NO_LIMITS
     keep_result: float | None = None  # seconds
     labels: dict[str, str] = field(default_factory=dict)
+    webhook: str | None = None
+    webhook_events: tuple[str, ...] = ()  # as lua/parts/outbox.lua names them
     fingerprint: str = ""  # of the request, where an idempotency key made the id
     trace: Trace = NO_TRACE
 
@@ -134,6 +136,7 @@ class Job:
     progress: tuple[float, str] | None = None  # of the latest attempt: percent, message
     incarnation: str | None = None  # of the worker that runs it, while it runs
     heartbeat_ms: int | None = None  # while it runs
+    webhook: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ Keys without a TTL, none of which grows with the number of finished jobs:
     suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log, samples (bounded) ·
     meter · drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of
     the last week) · names (a row an algorithm), failures (bounded) · what jobs are listed from: ended:*, errors:*,
-    label:*, labels, expiring (a row a job, or a label of one, until `sweep` finds that its record has expired)
+    label:*, labels, expiring (a row a job, or a label of one, until `sweep` finds that its record has expired) ·
+    receivers, due:*, outbox:*, deliveries (what webhooks have not been told yet)
 """
 
 from __future__ import annotations
@@ -90,18 +91,14 @@ class Keys:
 
     @cached_property
     def pending_of(self) -> str:
-        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none).
-
-        Listed are these, those of `running_of`, and those of `ended_of`: each job stands in one of them.
-        """
+        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none). A job
+        is listed here, in `running_of`, or in `ended_of`."""
         return self.prefix + "pending:"
 
     @cached_property
     def running_of(self) -> str:
-        """prefix; zset id -> ms of submission: the slots that an algorithm's jobs take.
-
-        '': of jobs that name none, and of those that were cancelled before: they take no room of their algorithm.
-        """
+        """prefix; zset id -> ms of submission: the slots that an algorithm's jobs take. '': of jobs that name
+        none, and of those that were cancelled before: they take no room of their algorithm."""
         return self.prefix + "running:"
 
     @cached_property
@@ -226,6 +223,32 @@ class Keys:
     def of_moves(self) -> list[str]:
         """The last keys of every script that tells of moves, or of the cap."""
         return [self.queue, self.running, self.cap, self.moves]
+
+    @cached_property
+    def receivers(self) -> str:
+        """zset receiver (scheme, host, port) -> ms when its first delivery is due. Workers listen to it."""
+        return self.prefix + "receivers"
+
+    @cached_property
+    def due_of(self) -> str:
+        """prefix; zset id -> ms: when a receiver is told of each job; of one being told, when others may."""
+        return self.prefix + "due:"
+
+    @cached_property
+    def outbox_of(self) -> str:
+        """prefix; list: what a job's webhook has not been told yet, oldest first (lua/parts/outbox.lua)."""
+        return self.prefix + "outbox:"
+
+    @cached_property
+    def of_outbox(self) -> list[str]:
+        """What every move that tells webhooks has in front of `of_index`. `deliveries`: hash id -> "entry attempts
+        token", what is being told ('-': nobody does now) or was tried in vain."""
+        return [self.receivers, self.due_of, self.outbox_of, self.prefix + "deliveries"]
+
+    @cached_property
+    def attempts_of(self) -> str:
+        """prefix; list of JSON, bounded, TTL: the attempts to tell a job's webhook."""
+        return self.prefix + "attempts:"
 
     @cached_property
     def audit(self) -> str:

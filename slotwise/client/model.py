@@ -78,7 +78,7 @@ class Job(Told):
     reason: str | None = None
     cancel_requested: bool = False
     worker: str | None = None
-    webhook: Any = None
+    webhook: str | None = None
     labels: dict[str, str] = {}
     usage: Usage | None = None
     urls: dict[str, str | None] = {}
@@ -87,6 +87,19 @@ class Job(Told):
     def ended(self) -> bool:
         """Whether it completed, failed or was cancelled."""
         return self.status in TERMINAL
+
+
+class WebhookAttempt(Told):
+    """One request to a job's webhook. `next_at`: when the next is due."""
+
+    at: datetime
+    event: str | None = None
+    webhook_id: str | None = None
+    outcome: str | None = None
+    status_code: int | None = None
+    ms: int | None = None
+    next_at: datetime | None = None
+    error: str | None = None
 
 
 class Override(Told):

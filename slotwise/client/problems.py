@@ -139,6 +139,10 @@ class WorkerNotFound(NotFound):
     """404: no live worker has the name."""
 
 
+class WebhookNotFound(NotFound):
+    """404: the job has no webhook, or nothing is left to tell it."""
+
+
 class ResultNotReady(NotFound):
     """404: the job has not ended."""
 

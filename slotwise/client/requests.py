@@ -21,6 +21,7 @@ from slotwise.client.model import (
     JobMove,
     SlotNumbers,
     Told,
+    WebhookAttempt,
     Worker,
 )
 from slotwise.client.problems import Answer, UnexpectedAnswer
@@ -133,6 +134,14 @@ def logs(job_id: str, tail: int | None) -> Call[str]:
 
 def explain(job_id: str) -> Call[Explanation]:
     return Call(Request("GET", _job(job_id, "explain"), safe=True), _one(Explanation))
+
+
+def webhook_attempts(job_id: str) -> Call[tuple[WebhookAttempt, ...]]:
+    return Call(Request("GET", _job(job_id, "webhooks"), safe=True), _many(WebhookAttempt, "attempts"))
+
+
+def redeliver(job_id: str) -> Call[tuple[WebhookAttempt, ...]]:
+    return Call(_post(_job(job_id, "webhooks/redeliver")), _many(WebhookAttempt, "attempts"))
 
 
 def events(job_id: str | None, last: str) -> Request:

@@ -69,6 +69,10 @@ def _params(params: str | None, pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--delay", type=float, help="Seconds until it may start.")
 @click.option("--max-attempts", type=int, help="Attempts in all.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="May be given more than once.")
+@click.option("--webhook", metavar="URL", help="Told when the job has ended.")
+@click.option(
+    "--webhook-event", "webhook_events", multiple=True, metavar="TYPE", help="As job.running; instead of its ends."
+)
 @click.option("--idempotency-key", help="The same key and the same request are the same job.")
 @click.option("--wait", is_flag=True, help="Wait for its end, print the result; exit status 1 if it fails.")
 @json_option
@@ -79,6 +83,7 @@ def submit(
     params: str | None,
     job_timeout: float | None,
     labels: tuple[str, ...],
+    webhook_events: tuple[str, ...],
     idempotency_key: str | None,
     wait: bool,
     as_json: bool,
@@ -90,6 +95,7 @@ def submit(
     VALUE is JSON where it is that, else a string: number=97 is a number, number='"97"' and text=hello are strings.
     """
     told = {**options, "timeout": job_timeout, "labels": _pairs(labels, "--label") or None}
+    told["webhook_events"] = list(webhook_events) or None
     given = {name: value for name, value in told.items() if value is not None}
     with client(url, retries=PATIENT if wait else 3) as service:
         job = service.submit(algorithm, _params(params, pairs), idempotency_key=idempotency_key, **given)

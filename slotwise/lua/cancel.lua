@@ -3,14 +3,14 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 abort  6 counts  7 parked
 --       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes,
---       then the index, moves
+--       then the outbox, the index, moves
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
 -- after: a pending job is `cancelled`; a running one stays `running`, is marked in arq's own abort set, and
 -- ends by its worker's finish.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOGUE, PARKED_OF, PENDING_OF, RECORD, PAYLOAD, _, RETRY,
-  RESULT, SAID = unpack(KEYS)
+  RESULT, SAID, RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
 -- part: cap
@@ -21,6 +21,8 @@ local ENDED = ARGV[5]
 -- part: labels
 -- part: failures
 -- part: pending
+-- part: receivers
+-- part: outbox
 -- part: moves
 -- part: ending
 local id, now = ARGV[1], clock(ARGV[2])

@@ -6,7 +6,7 @@
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
 --       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
---       in-progress, retry, result, said prefixes  32.. the index, moves
+--       in-progress, retry, result, said prefixes  32.. the outbox  36.. the index, moves
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -23,7 +23,7 @@
 -- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
   CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, PENDING_OF, HUNGRY_OF,
-  RECORD, PAYLOAD, IN_PROGRESS, RETRY, _, SAID = unpack(KEYS)
+  RECORD, PAYLOAD, IN_PROGRESS, RETRY, _, SAID, RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
 local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
@@ -41,6 +41,8 @@ local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand v
 -- part: labels
 -- part: pending
 -- part: suspect
+-- part: receivers
+-- part: outbox
 -- part: moves
 local incarnation, number, asked, prefix, worker_name = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[7]
 if redis.call('HEXISTS', LEASES, incarnation) == 0 then
@@ -160,7 +162,7 @@ local function admit(id, score, payload, asked_at, alone)
   end
   r.attempt = r.attempt + 1
   local created = created_of(r.created, payload, score)
-  local token = prefix .. #grants
+  local token = prefix .. #grants .. (r.tells and 'w' or '')  -- 'w': its moves are told to a webhook
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
     'incarnation', incarnation, unpack(stock and {'score', score, 'due', score, 'created', created,
     algorithm and 'algorithm', algorithm} or {}))
@@ -173,6 +175,9 @@ local function admit(id, score, payload, asked_at, alone)
     count('created:' .. label(algorithm))
   end
   grants[#grants + 1] = grant(id, token, r, payload, cancelled)
+  if r.tells and grants[#grants][5] == '' then
+    tell(id, 'running', now, nil, payload)
+  end
 end
 
 local function write_down()

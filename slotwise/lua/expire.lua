@@ -3,14 +3,15 @@
 --
 -- KEYS  1 queue  2 promote  3 unstarted  4 abort  5 counts  6 parked
 --       7 served  8 catalogue  9 prefixes of the sets of an algorithm: parked, pending  11.. record, payload, in-progress, retry, result, said prefixes,
---       then the index, moves
+--       then the outbox, the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs to end in this call  3 ms to keep record and envelope
 --       4 error JSON  5 channel of ended jobs
 -- returns  number of jobs that it ended
 --
 -- after: each is `failed`, out of the queue, its payload gone, record and envelope under a TTL. A few of the jobs that
 -- only seem to wait do so no more.
-local QUEUE, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOGUE, PARKED_OF, PENDING_OF, RECORD, PAYLOAD, _, RETRY, RESULT, SAID = unpack(KEYS)
+local QUEUE, PROMOTE, UNSTARTED, ABORT, COUNTS, PARKED, SERVED, CATALOGUE, PARKED_OF, PENDING_OF, RECORD, PAYLOAD, _, RETRY, RESULT, SAID,
+  RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
 local ENDED = ARGV[5]
 -- part: clock
 -- part: cap
@@ -20,6 +21,8 @@ local ENDED = ARGV[5]
 -- part: index
 -- part: failures
 -- part: pending
+-- part: receivers
+-- part: outbox
 -- part: moves
 -- part: ending
 local now, ended = clock(ARGV[1]), 0

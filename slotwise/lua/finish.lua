@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 held  4 abort  5 cap  6 log  7 meter  8 pace  9 counts
 --       10 served  11 catalogue  12 prefixes of the sets of an algorithm: running, pending  14.. record, payload,
---       in-progress, retry, result, said prefixes  20.. the index, moves
+--       in-progress, retry, result, said prefixes  20.. the outbox  24.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 channel of ended jobs, then for each attempt:
 --       id, token, outcome, algorithm ('' = as recorded), error JSON, envelope ('' = none kept),
 --       ms to keep ('' = for ever), ms until the retry, ms to keep the in-progress mark (cron; '0' = not),
@@ -18,7 +18,7 @@
 -- retry: `pending` at now + delay, the attempt counted. release: `pending` in its old place, not counted.
 -- died: as release, and a death is counted against the job, as when its whole worker dies.
 local QUEUE, RUNNING, HELD, ABORT, CAP, LOG, METER, PACE, COUNTS, SERVED, CATALOGUE, RUNNING_OF, PENDING_OF, RECORD, PAYLOAD,
-  IN_PROGRESS, RETRY, RESULT, SAID = unpack(KEYS)
+  IN_PROGRESS, RETRY, RESULT, SAID, RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
 local RETRY_TTL = 88400  -- s, as arq keeps it
 local LEAST_RECORD_TTL = 60000  -- ms that a record outlives a result that is not kept
 local EACH = 15  -- arguments an attempt
@@ -34,6 +34,8 @@ local EACH = 15  -- arguments an attempt
 -- part: failures
 -- part: pending
 -- part: history
+-- part: receivers
+-- part: outbox
 -- part: moves
 local now, exact = clock(ARGV[1])
 
@@ -178,6 +180,9 @@ for i, id in ipairs(ids) do
       closed[id] = {outcome, told, ARGV[at + 4],
         ARGV[at + 6] ~= '' and now + math.max(LEAST_RECORD_TTL, tonumber(ARGV[at + 6])) or nil}
       moves.note(id, outcome, '', ARGV[at + 9], outcome == 'failed' and error_type(ARGV[at + 4]) or '', told)
+      if string.sub(token, -1) == 'w' then  -- as `claim` marks one whose job has a webhook
+        tell(id, outcome, now, closed[id][4], redis.call('MGET', PAYLOAD .. id)[1], ARGV[at + 5])
+      end
       if outcome == 'failed' then
         count_failure(id, told, ARGV[at + 4], ARGV[at + 14], now)
       end

@@ -45,7 +45,7 @@ unindex_ended(id)
 local score = exact - head_start
 redis.call('HDEL', record, 'started', 'ended', 'error', 'done', 'deaths', 'worker', 'cancel_requested', 'expires',
   'head_start', 'ready', 'history', 'account', 'said', 'written', 'progress',
-  'progress_of', 'incarnation', 'forgotten', 'ended_waiting')
+  'progress_of', 'incarnation', 'forgotten', 'ended_waiting', 'told')
 redis.call('HSET', record, 'state', 'pending', 'reason', 'queued', 'attempt', 0, 'due', exact, 'score', score,
   'retried', token, 'reopened', now)
 redis.call('PERSIST', record)

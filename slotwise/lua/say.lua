@@ -2,7 +2,7 @@
 -- say: what running jobs say of themselves, their progress and what they write; each only if its token still owns
 -- the job. Refused by a server that is full: a job needs none of it.
 --
--- KEYS  1 held  2.. record, payload, in-progress, retry, result, said prefixes
+-- KEYS  1 held  2.. record, payload, in-progress, retry, result, said prefixes  8.. the outbox
 -- ARGV  1 channel of jobs that said something  2 bytes of a job's output to keep, the newest; then for each attempt:
 --       id, token, number of these words (they rise within the attempt), progress as JSON ('' = none since),
 --       bytes that were left out before the output, output
@@ -10,11 +10,15 @@
 --
 -- after: as before, but for what is shown of the job. Its stream has the output in pieces, each with its place in all
 -- that the job ever wrote, and between two pieces at most the latest progress.
-local HELD, RECORD, SAID = KEYS[1], KEYS[2], KEYS[7]
+local HELD, RECORD, PAYLOAD, SAID = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
+local RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS, 8)
 local CHANNEL, MOST = ARGV[1], tonumber(ARGV[2])
 local EACH = 6  -- arguments an attempt
 local PIECE = 8192  -- bytes: what is kept is cut off in whole pieces
 local ENTRIES = 2000  -- of a stream, about, however short they are
+-- part: clock
+-- part: receivers
+-- part: outbox
 
 local function fields_of(rows)
   return rows[1] and rows[1][2] or {}
@@ -71,6 +75,9 @@ local function take(id, token, number, progress, left_out, output)
   end
   redis.call('HSET', record, unpack(fields))
   redis.call('PUBLISH', CHANNEL, id)
+  if progress ~= '' and string.sub(token, -1) == 'w' then
+    tell(id, 'progress', (clock()), nil, redis.call('MGET', PAYLOAD .. id)[1])
+  end
   return 'ok'
 end
 

@@ -233,8 +233,8 @@ class Claiming:
         return self.any_abort or requested
 
     def _start(self, id: str, score: float, algorithm: str | None, cancelled: bool) -> None:
-        ref, token = self.ref, f"{self.prefix}{len(self.grants)}"
-        record = ref.records.get(id)
+        ref, record = self.ref, self.ref.records.get(id)
+        token = f"{self.prefix}{len(self.grants)}" + ("w" if record and record.tells else "")
         if record is None:  # a stock client's job: its record begins here
             record = Record(due=score, score=score, attempt=ref.retries.get(id, 0), algorithm=algorithm)
             record.created = ref.made(id, score)
@@ -250,6 +250,8 @@ class Claiming:
         if algorithm in ref.rates and not cancelled:
             ref.starts[algorithm][token] = self.exact
         self.grants.append(self._grant(id, token, record, cancelled))
+        if not self.grants[-1][4]:
+            ref.tell(id, "running", self.now)
 
     def _grant(self, id: str, token: str, record: Record, cancelled: bool) -> Granted:
         payload = self.ref.payloads.get(id, "")

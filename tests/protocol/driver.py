@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from slotwise import scripts
 from slotwise.job import Submission
+from slotwise.keys import PER_JOB, RECORD
 from slotwise.lease import LeaseStore
 from slotwise.steering import Steering
 from slotwise.store import Store
@@ -34,11 +35,15 @@ NOW_AT: Final = {
     "resize": 5,
     "revert": 0,
     "drain": 2,
+    "collect": 0,
+    "settle": 0,
+    "redeliver": 1,
     "listen": 1,
 }
 TIME: Final = "the test's time"
 
-# {key, ms to live, value} of every key; of a list its length, of a stream its length and its last entry.
+# {key, kind, ms to live, value} of every key; of a list its length (of an outbox its last entry too), of a stream
+# its length and its last entry.
 DUMP: Final = """
 local all = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -53,6 +58,9 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     value = redis.call('SMEMBERS', key)
   elseif kind == 'list' then
     value = redis.call('LLEN', key)
+    if string.find(key, ':outbox:', 1, true) then
+      value = {value, redis.call('LINDEX', key, -1)}
+    end
   else
     value = {redis.call('XLEN', key), redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)}
   end
@@ -101,11 +109,14 @@ class Driver:
             "submit": _keys_of(self.store.submit([Submission("x", "A", {})], max_pending=1)),
             "cancel": _keys_of(self.store.cancel("x", keep_ms=1)),
             "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace, keys.pending_of, *keys.of_index],
-            "erase": [*self.store._ended_job_keys(), *keys.of_index],
+            "erase": [*self.store._ended_job_keys(), keys.attempts_of, *keys.of_index],
             "configure": _keys_of(self.store.configure(1, by="x")),
             "publish": _keys_of(self.store.publish([{"name": "A"}])),
             "resize": _keys_of(steering.resize(1, by="x")),
             "drain": _keys_of(steering.drain("x")),
+            "collect": keys.of_outbox,
+            "settle": [*keys.of_outbox, keys.counts, keys.attempts_of, RECORD],
+            "redeliver": [*keys.of_outbox, *PER_JOB],
             "listen": keys.of_moves,
         }
 

@@ -16,10 +16,12 @@ from slotwise import scripts
 from slotwise.attempt import NO_ACCOUNT, Account, Claim, Finish
 from slotwise.job import Submission
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, SAID
+from slotwise.outbox import Delivery
 from slotwise.record import submit_args
 from slotwise.words import Words
 from tests.protocol import picture, steering
 from tests.protocol.claiming import Answer, Claiming
+from tests.protocol.delivering import url_of
 from tests.protocol.driver import Driver
 from tests.protocol.reference import Reference
 from tests.protocol.rows import HIDDEN, KEEP, TERMINAL, Job
@@ -50,6 +52,7 @@ JOBS: Final = st.tuples(
     st.sampled_from(["", "f", "g"]),
     st.sampled_from([None, None, 100, 4_000]),
     st.sampled_from([{}, {"x": "1"}, {"x": "1", "y:z": ""}]),
+    st.sampled_from([None, None, "completed failed cancelled", "running completed failed"]),
 )
 
 
@@ -67,6 +70,7 @@ class Protocol(RuleBasedStateMachine):
         self.claims: dict[str, list[Claim]] = {name: [] for name in self.incarnations}
         self.past: list[tuple[str, str, str, int]] = []  # incarnation, id, token, attempt of every grant
         self.retried: list[list[Any]] = []
+        self.told: list[tuple[Delivery, str]] = []  # what was collected, with its token
         self.with_stock_worker: set[str] = set()
         self.before: picture.Picture = {}
         for name, serves in zip(self.incarnations, ["ABC", "AB", ""], strict=True):
@@ -128,7 +132,7 @@ class Protocol(RuleBasedStateMachine):
             return
         meant, args = [], ["", most, len(jobs)]
         start = self.clock
-        for id, (algorithm, later, priority, fingerprint, within, labels) in jobs:
+        for id, (algorithm, later, priority, fingerprint, within, labels, tells) in jobs:
             due = None if later is None else self._distinct(start + later)
             job = Job(
                 id,
@@ -139,6 +143,7 @@ class Protocol(RuleBasedStateMachine):
                 fingerprint,
                 within,
                 labels,
+                tells,
             )
             row = submit_args(
                 Submission(
@@ -150,6 +155,8 @@ class Protocol(RuleBasedStateMachine):
                     fingerprint=fingerprint,
                     start_within_ms=within,
                     labels=labels,
+                    webhook=None if tells is None else url_of(id),
+                    webhook_events=() if tells is None else tuple(tells.split()),
                 )
             )
             args += [row[0], job.payload, *row[2:]]
@@ -237,6 +244,52 @@ class Protocol(RuleBasedStateMachine):
         reply = self.driver.run(scripts.ERASE, [id])
         erased = id if reply == b"erased" else None
         self._compare(reply.decode(), self.ref.erase(id), ended=frozenset({id}), erased=erased)
+
+    # What webhooks are told.
+
+    @rule(
+        most=st.sampled_from([1, 2, 10]),
+        each=st.integers(1, 2),
+        quotas=st.dictionaries(st.sampled_from(["http://r0", "http://r1"]), st.integers(0, 2), max_size=2),
+    )
+    def collect(self, most: int, each: int, quotas: dict[str, int]) -> None:
+        token, now, visible = f"t{self._number()}", int(self._tick()), 20_000
+        flat = [part for pair in quotas.items() for part in pair]
+        next_in, *rows = self.driver.run(
+            scripts.COLLECT, ["", token, visible, most, 1_000_000, each, *flat], self.driver.keys["collect"]
+        )
+        found = [Delivery.of(row) for row in rows]
+        given = [(one.job_id, one.receiver, one.attempts, one.fields[b"@type"].decode()) for one in found]
+        self.told += [(one, token) for one in found]
+        meant, later = self.ref.delivering.collect(token, now + visible, most, each, quotas, now)
+        self._compare((given, float(next_in) if next_in else None), (meant, later))
+
+    @precondition(lambda self: self.told)
+    @rule(
+        nth=NTH,
+        move=st.sampled_from(["done", "done", "again", "again", "release"]),
+        later=st.sampled_from([5, 900]),
+    )
+    def settle(self, nth: int, move: str, later: int) -> None:
+        """One of the latest, settled before or not."""
+        one, token = self.told[-1 - nth % len(self.told)]
+        now = int(self._tick())
+        due = now + later if move == "again" else None
+        known = one.job_id in self.ref.records
+        args = ["", one.job_id, one.receiver, one.entry, token, move, due or "", "delivered", "{}", 50, KEEP_MS]
+        reply = self.driver.run(scripts.SETTLE, args)
+        meant = self.ref.delivering.settle(one.job_id, token, move, due, now, known=known)
+        self._compare(reply.decode(), meant)
+
+    @rule(id=OURS)
+    def redeliver(self, id: str) -> None:
+        now, record = int(self._tick()), self.ref.records.get(id)
+        reply = self.driver.run(scripts.REDELIVER, [id, ""])
+        if record is None or record.tells is None:
+            meant = "unknown" if record is None else "none"
+        else:
+            meant = self.ref.delivering.redeliver(id, record.state, record.told, now)
+        self._compare(reply.decode(), meant)
 
     # What workers do.
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, SAID, Keys
+from tests.protocol.delivering import Delivering
 from tests.protocol.driver import Dump, log_entry
 from tests.protocol.reference import Reference
 from tests.protocol.rows import TERMINAL, Worker
@@ -53,12 +54,16 @@ def of_server(dump: Dump) -> Picture:
                 seen["id"] = fields[f"id:{int(fields['count']) % 5}"]
             elif key == KEYS.labels:
                 seen = {id: json.loads(text) for id, text in fields.items()}
+            elif key == KEYS.of_outbox[-1]:
+                seen = {id: tuple(text.split()[1:]) for id, text in fields.items()}
             elif key in (KEYS.cap, KEYS.limits):
                 seen = {name: text for name, text in fields.items() if name.partition(":")[0] not in TOLD}
         elif kind == "zset":
             seen = scores(value)
         elif kind == "set":
             seen = set(value)
+        elif key.startswith(KEYS.outbox_of):
+            seen = (value[0], value[1].split()[1])
         elif key.startswith(SAID):
             seen = (value[0], pairs(value[1][0][1])["output"])
         elif key == KEYS.moves:
@@ -93,6 +98,8 @@ def _record(fields: dict[str, str]) -> dict[str, Any]:
         "account": fields.get("account"),
         "created": number("created"),
         "error": fields.get("error"),
+        "tells": fields.get("webhook_events"),
+        "told": "told" in fields,
         "spoke": None if "said" not in fields else (fields["said"].split()[0], int(fields["said"].split()[1])),
     }
 
@@ -137,6 +144,7 @@ def of_reference(ref: Reference, told: list[Entry] | None) -> Picture:
         put(KEYS.parked_of + algorithm, dict(jobs))
     for algorithm, starts in ref.starts.items():
         put(KEYS.starts_of + algorithm, dict(starts), lasts=False)
+    _put_outbox(put, ref.delivering)
     put(KEYS.leases, {name: f"{worker.sequence} 10000" for name, worker in ref.workers.items()})
     put(KEYS.served, {name: str(count) for name in "ABC" if (count := ref.served(name))})
     for name, worker in ref.workers.items():
@@ -154,6 +162,17 @@ def of_reference(ref: Reference, told: list[Entry] | None) -> Picture:
     if ref.log:
         put(KEYS.log, (len(ref.log), ref.log[-1]))
     return picture
+
+
+def _put_outbox(put: Any, telling: Delivering) -> None:
+    for id, kinds in telling.outbox.items():
+        put(KEYS.outbox_of + id, (len(kinds), kinds[-1]))
+    for receiver, due in telling.due.items():
+        put(KEYS.due_of + receiver, dict(due))
+    put(KEYS.receivers, dict(telling.receivers))
+    put(KEYS.of_outbox[-1], {id: (str(attempts), by) for id, (attempts, by) in telling.under_way.items()})
+    for id, count in telling.attempts.items():
+        put(KEYS.attempts_of + id, count, lasts=False)
 
 
 def _put_index(put: Any, ref: Reference) -> None:
@@ -244,6 +263,8 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
         KEYS.expiring,
         KEYS.labels,
         KEYS.failures,
+        KEYS.receivers,
+        KEYS.of_outbox[-1],
     }
     whose = (
         KEYS.prefix + "worker:",
@@ -255,6 +276,8 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
         KEYS.ended_of,
         KEYS.errors_of,
         KEYS.labelled,
+        KEYS.due_of,
+        KEYS.outbox_of,
     )
     left = [
         key

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from tests.protocol.delivering import Delivering
 from tests.protocol.rows import DEATHS, HIDDEN, KEEP, SLEWED, TERMINAL, WEEK, Held, Job, Record, Worker
 
 Entry = tuple[str, str, str, str]  # id, state, algorithm, error type
@@ -59,7 +60,15 @@ class Reference:
         self.labels: dict[str, dict[str, str]] = {}
         self.labelled: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         self.failures: dict[tuple[str, str, str], tuple[int, int, int, str]] = {}  # count, first, last, latest id
+        self.delivering = Delivering()
         self.names: set[str] = set()  # as the server has them: who is left without jobs goes a while later
+
+    def tell(self, id: str, kind: str, now: float) -> None:
+        """The job's webhook, if it has one that wants to know."""
+        record = self.records[id]
+        if kind in (record.tells or "").split():
+            self.delivering.tell(id, kind, now)
+            record.told = record.told or kind in TERMINAL
 
     # What follows from the rest.
 
@@ -204,7 +213,7 @@ class Reference:
             record = Record(
                 due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint, created=now
             )
-            record.reason = "scheduled" if later else "queued"
+            record.reason, record.tells = "scheduled" if later else "queued", job.tells
             if later and job.head_start:
                 self.promote[job.id], record.head_start = due, job.head_start
             if job.within is not None:
@@ -265,6 +274,7 @@ class Reference:
         self._forget_traces(id)
         for gone in (self.queue, self.retries):
             gone.pop(id, None)
+        self.tell(id, state, now)
 
     def _forget_traces(self, id: str) -> None:
         for trace in (self.promote, self.unstarted, self.abort):
@@ -285,7 +295,7 @@ class Reference:
             return "unknown"
         self._forget_traces(id)
         self.suspects.pop(id, None)
-        for gone in (self.marks, self.retries, self.said):
+        for gone in (self.marks, self.retries, self.said, self.delivering.attempts):
             gone.pop(id, None)
         return "erased"
 
@@ -312,6 +322,7 @@ class Reference:
             algorithm=old.algorithm,
             fingerprint=old.fingerprint,
             retried=token,
+            tells=old.tells,
             created=float(json.loads(payload)["et"]) if old.created is None else old.created,
         )
         self.queue[id], self.payloads[id] = score, payload
@@ -346,6 +357,7 @@ class Reference:
                 self.results[id] = of["envelope"]
             for gone in (self.queue, self.payloads, self.retries, self.abort):
                 gone.pop(id, None)
+            self.tell(id, outcome, now)
         elif outcome == "retry":
             record.due = record.score = now if record.cancel_requested else now + of["delay"]
             record.state, record.reason = "pending", "retrying"

@@ -33,6 +33,8 @@ class Record:
     account: str | None = None  # of the attempt that ended it
     created: float | None = None
     error: str | None = None  # the JSON, of one that failed
+    tells: str | None = None  # what its webhook is told
+    told: bool = False  # of its end
 
 
 @dataclass
@@ -68,3 +70,4 @@ class Job:
     fingerprint: str = ""
     within: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    tells: str | None = None

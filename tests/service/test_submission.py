@@ -231,7 +231,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("labels", {"k" * 65: "v"}, "#/labels/" + "k" * 65),
     ("labels", {"a": "v" * 257}, "#/labels/a"),
     ("labels", {str(n): "" for n in range(33)}, "#/labels"),
-    ("webhook", "http://localhost/", "#/webhook"),
+    ("webhook", "", "#/webhook"),
+    ("webhook", 1, "#/webhook"),
+    ("webhook", "http://h/" + "a" * 2048, "#/webhook"),
+    ("webhook_events", ["job.completed"], "#/webhook_events"),
     ("expires_in", 0, "#/expires_in"),
     ("expires_in", "5", "#/expires_in"),
     ("expires_in", -1, "#/expires_in"),
@@ -274,3 +277,35 @@ def test_run_at_and_delay_exclude_each_other() -> None:
     with pytest.raises(SlotwiseError) as raised:
         job_request({"algorithm": "Rest", "run_at": "2030-01-31T12:00:00Z", "delay": 0})
     assert [row["pointer"] for row in raised.value.errors] == ["#/delay"]
+
+
+URL = "https://Hooks.example.com:443/a"
+
+
+def test_a_webhook_is_told_the_ends_unless_it_asks_for_more() -> None:
+    made = submission(webhook=URL)
+    assert (made.webhook, made.webhook_events) == (
+        "https://hooks.example.com/a",
+        ("completed", "failed", "cancelled"),
+    )
+    made = submission(webhook=URL, webhook_events=["job.running", "job.failed", "job.running"])
+    assert made.webhook_events == ("running", "failed")
+
+
+@pytest.mark.parametrize("events", [[], ["completed"], ["job.pending"], "job.failed", ["job.failed"] * 6])
+def test_events_that_are_none(events: Any) -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        job_request({"algorithm": "Rest", "webhook": URL, "webhook_events": events})
+    assert raised.value.errors[0]["pointer"].startswith("#/webhook_events")
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h.example/", "http://127.0.0.1/", "http://169.254.169.254/", "http://localhost/"]
+)
+def test_a_webhook_that_may_not_be_reached(url: str) -> None:
+    with pytest.raises(SlotwiseError) as raised:
+        submission(webhook=url)
+    assert [row["pointer"] for row in raised.value.errors] == ["#/webhook"]
+    if url.startswith("http:"):
+        open = Settings(_env_file=None, webhook_allow="127.0.0.0/8,169.254.169.254:80,localhost")
+        assert submission(settings=open, webhook=url).webhook == url

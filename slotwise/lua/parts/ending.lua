@@ -2,10 +2,11 @@
 -- decoded here. State after: terminal; out of the queue and of wherever it stood aside, its payload gone.
 --
 -- Needs QUEUE, PROMOTE, UNSTARTED, ABORT, PARKED, PARKED_OF, RECORD, PAYLOAD, RETRY, RESULT, SAID, ENDED (the channel of
--- ended jobs), moves.note(), count(), label(), leave_pending(), algorithm_of(), created_of(), the parts index and failures.
+-- ended jobs), moves.note(), count(), label(), leave_pending(), algorithm_of(), created_of(), the parts index,
+-- failures and outbox.
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm',
-    'created', 'attempt')
+    'created', 'attempt', 'webhook_events')
   local algorithm, created = algorithm_of(r[2], payload) or '', created_of(r[3], payload, now)
   note_name(algorithm)
   redis.call('ZREM', QUEUE, id)
@@ -37,6 +38,9 @@ local function end_waiting(id, now, state, failure, keep, ...)
   moves.note(id, state, '', r[4] or 0, state == 'failed' and error_type(failure) or '', algorithm)
   if state == 'failed' then
     count_failure(id, algorithm, failure, '', now)
+  end
+  if r[5] then
+    tell(id, state, now, now + keep, payload)
   end
   redis.call('PUBLISH', ENDED, id)
 end

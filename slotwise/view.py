@@ -1,16 +1,21 @@
-"""The job object: every field of the contract, null where it does not apply or is not known yet."""
+"""The job object: every field of the contract, null where it does not apply or is not known yet.
+
+What endpoints answer, and what webhooks tell.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, Final, NotRequired, cast
+from urllib.parse import quote
 
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from service.paths import job_url
 from slotwise.attempt import Account
 from slotwise.job import Job, Reason, State
 from slotwise.moment import timestamp
+
+RESERVED: Final = "concurrency"  # a path below /jobs that is no job's
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Seconds = Annotated[float, Field(ge=0)]
@@ -68,7 +73,7 @@ class _JobFields(TypedDict):
     reason: Annotated[Reason | None, Field(description="Why it waits, while it is pending.")]
     cancel_requested: bool
     worker: str | None
-    webhook: str | None
+    webhook: Annotated[str | None, Field(description="Whom its end is told.")]
     labels: dict[str, str]
     usage: Usage | None
     urls: JobUrls
@@ -86,6 +91,12 @@ class ListedJob(_JobFields):
 
     params: NotRequired[Annotated[Any, Field(description="As they were given.")]]
     result: NotRequired[Annotated[Any, Field(description="Of a completed job: any JSON value.")]]
+
+
+def job_url(job_id: str) -> str:
+    """The path at which a job is found."""
+    part = quote(job_id, safe="")
+    return "/jobs/" + ("%63" + part[1:] if part == RESERVED else part)
 
 
 def job_object(job: Job) -> JobObject:
@@ -116,7 +127,7 @@ def job_object(job: Job) -> JobObject:
         "reason": job.reason if job.state is State.PENDING else None,
         "cancel_requested": job.cancel_requested,
         "worker": job.worker,
-        "webhook": None,
+        "webhook": job.webhook,
         "labels": job.labels,
         "usage": usage(job.account),
         "urls": {

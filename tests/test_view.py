@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.view import job_object, timestamp
 from slotwise.job import Job, Reason, State
+from slotwise.view import job_object, timestamp
 
 CREATED = 1_700_000_000_123
 
