@@ -12,6 +12,11 @@ RUN python -m venv /opt/slotwise \
     && /opt/slotwise/bin/pip install --require-hashes -r requirements.lock \
     && /opt/build/bin/pip install --require-hashes -r requirements-build.lock
 
+# What the dashboard loads in the browser. Without a way to it the image is whole but for the dashboard, which says so.
+COPY package.json package-lock.json .npmrc requirements-node.lock ./
+COPY scripts/browser.sh scripts/
+RUN scripts/browser.sh --omit=dev || echo "the dashboard was not fetched"
+
 COPY pyproject.toml README.md LICENSE ./
 COPY slotwise slotwise
 COPY service service

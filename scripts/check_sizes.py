@@ -32,7 +32,7 @@ def main() -> int:
         fault
         for package in PACKAGES
         for path in sorted(Path(package).rglob("*"))
-        if path.suffix in (".py", ".lua")
+        if path.suffix in (".py", ".lua", ".js", ".css") and "vendor" not in path.parts
         for fault in too_long(path)
     ]
     sys.stdout.writelines(f"{fault}\n" for fault in faults)

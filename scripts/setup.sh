@@ -72,3 +72,5 @@ if ! stamped project "$project"; then
         --no-deps --no-build-isolation --editable . 9<&-
     echo "$project" >.venv/project
 fi
+# What the dashboard loads in the browser. Everything else works without it, so what keeps it away stops nothing.
+PYTHON="$python" scripts/browser.sh 9<&- || say "the dashboard was not fetched, see above: / will say so, all else works"

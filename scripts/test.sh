@@ -22,11 +22,20 @@ scripts/setup.sh
 if ! command -v jq >/dev/null || ! command -v curl >/dev/null || # tests/test_api_page.py
     ! command -v slowhttptest >/dev/null || # tests/service/test_door.py
     ! command -v spin >/dev/null || ! command -v cc >/dev/null || # tests/model
+    { ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; } || # tests/page
     { [[ "$(uname)" == Linux ]] && ! command -v faketime >/dev/null; }; then # tests/worker/test_clocks.py
     if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
         apt-get update -qq >&2 || true # an old list may do
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq curl slowhttptest spin gcc libc6-dev faketime >&2 || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            jq curl slowhttptest spin gcc libc6-dev faketime chromium >&2 || true
     fi
+fi
+# tests/test_monitoring.py: one file of Debian's package, whose other files would start a server
+if ! command -v promtool >/dev/null && [[ ! -x .venv/bin/promtool ]] && command -v apt-get >/dev/null; then
+    fetched="$(mktemp -d)"
+    (cd "$fetched" && apt-get download -qq prometheus >&2 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) &&
+        cp "$fetched/usr/bin/promtool" .venv/bin/promtool || true
+    rm -rf "$fetched"
 fi
 scripts/check.sh
 

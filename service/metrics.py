@@ -92,11 +92,15 @@ class Told:
 
     def _gauges(self) -> Iterator[Metric]:
         snapshot = self._snapshot
+        oldest_ms = snapshot.oldest_due_ms
+        waited = 0.0 if oldest_ms is None else max(0, snapshot.now_ms - oldest_ms) / 1000
         for name, text, value in (
             ("jobs_max_concurrent", "The cap in force.", snapshot.slots.max_concurrent),
             ("jobs_available_slots", "Slots that are free.", snapshot.slots.available),
             ("jobs_running", "Jobs that run.", snapshot.slots.running),
             ("jobs_pending", "Jobs that wait.", snapshot.pending),
+            ("jobs_scheduled", "Jobs that are not due yet.", snapshot.scheduled),
+            ("jobs_oldest_pending_seconds", "For how long the job that has waited longest was due.", waited),
             ("workers_alive", "Workers that hold a lease.", len(snapshot.workers)),
         ):
             yield GaugeMetricFamily(name, text, value=value)

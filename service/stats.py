@@ -16,12 +16,15 @@ from service.answer import Json
 from service.concurrency import CapChange, audit_object
 from service.front import Front
 from service.operation import Answer, operation
+from slotwise.counts import Histogram
 from slotwise.flow import MOST_SAMPLES, STEP_MS, Point, quantile
 from slotwise.moment import timestamp
+from slotwise.pace import AlgorithmPace
 from slotwise.view import Seconds, Timestamp
 
 DEFAULT_WINDOW_SECONDS: Final = 3_600
 MAX_WINDOW_SECONDS: Final = MOST_SAMPLES * STEP_MS // 1000
+NOTHING: Final = AlgorithmPace()
 
 
 WINDOW: Final = query.Number(
@@ -44,13 +47,23 @@ class Happened(TypedDict):
 
 
 class StatsPoint(Happened):
-    """In the `seconds` up to `at`; `waiting`, `running` and `max_concurrent` are of that instant."""
+    """In the `seconds` up to `at`; `waiting` and what follows it are of that instant."""
 
     at: Timestamp
     seconds: Seconds
     waiting: int
     running: int
     max_concurrent: int
+    oldest_pending_seconds: Seconds
+
+
+class Usual(TypedDict):
+    """What an algorithm's jobs usually take, over all that was ever counted; memory is the most of late."""
+
+    ended: int
+    run_p50_seconds: Seconds | None
+    run_p95_seconds: Seconds | None
+    peak_memory_mb: float | None
 
 
 class Stats(TypedDict):
@@ -61,6 +74,7 @@ class Stats(TypedDict):
     totals: Happened
     points: Annotated[list[StatsPoint], Field(description="Oldest first.")]
     cap_changes: list[CapChange]
+    algorithms: Annotated[dict[str, Usual], Field(description="Of which a job has ended.")]
 
 
 @operation(
@@ -87,8 +101,23 @@ async def stats(request: Request) -> Response:
         "totals": _done(totals, waits),
         "points": [point_object(point) for point in points],
         "cap_changes": [audit_object(each) for each in changes if each.at_ms >= (since_ms or 0)],
+        "algorithms": await _usual(front),
     }
     return Json(told)
+
+
+async def _usual(front: Front) -> dict[str, Usual]:
+    ran, pace = (await front.store.counts()).histograms("ran"), await front.steering.pace()
+    return {name: _usually(each, pace.algorithms.get(name, NOTHING)) for name, each in sorted(ran.items()) if name}
+
+
+def _usually(ran: Histogram, pace: AlgorithmPace) -> Usual:
+    return {
+        "ended": ran.cumulative[-1],
+        "run_p50_seconds": quantile(ran.counts, 0.5),
+        "run_p95_seconds": quantile(ran.counts, 0.95),
+        "peak_memory_mb": pace.peak_memory_mb,
+    }
 
 
 def point_object(point: Point) -> StatsPoint:
@@ -101,6 +130,7 @@ def point_object(point: Point) -> StatsPoint:
         "waiting": last.waiting,
         "running": last.running,
         "max_concurrent": last.cap,
+        "oldest_pending_seconds": last.oldest_ms / 1000,
     }
 
 

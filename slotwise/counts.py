@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 # seconds; the same bounds, in ms, as in counts.lua
@@ -16,6 +17,11 @@ class Histogram:
 
     cumulative: tuple[int, ...]
     sum_seconds: float
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many in each bucket."""
+        return tuple(high - low for low, high in pairwise((0, *self.cumulative)))
 
 
 class Counts:

@@ -29,13 +29,15 @@ class Sample:
     waiting: int
     sums: Mapping[str, int]
     waits: tuple[int, ...]
+    oldest_ms: int = 0  # for which the job that had waited longest was due
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Self:
         """From an entry."""
         at, cap, running, waiting = (int(fields[name]) for name in (b"at", b"cap", b"running", b"waiting"))
         sums = {name: int(float(fields[name.encode()])) for name in SUMS}
-        return cls(at, cap, running, waiting, sums, tuple(map(int, fields[b"wait"].split())))
+        waits = tuple(map(int, fields[b"wait"].split()))
+        return cls(at, cap, running, waiting, sums, waits, int(fields.get(b"oldest", 0)))
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class Keys:
     @cached_property
     def of_samples(self) -> list[str]:
         """What the taking of a sample begins with."""
-        return [self.counts, self.meter, self.queue, self.running, self.cap, self.samples]
+        own = [self.counts, self.meter, self.queue, self.running, self.cap, self.samples]
+        return [*own, self.parked, self.suspects, self.parked_of, RECORD]
 
     @cached_property
     def log(self) -> str:

@@ -77,10 +77,12 @@ class Steering:
 
     async def demand(self) -> Demand:
         """What the fleet has, and what is asked of it."""
-        snapshot = await self.snapshot()
+        return Demand.of(await self.snapshot(), await self.pace())
+
+    async def pace(self) -> Pace:
+        """What was measured of each algorithm's jobs of late."""
         with reachable():
-            fields = await self._redis.execute_command("HGETALL", self._keys.pace)
-        return Demand.of(snapshot, Pace.of(fields))
+            return Pace.of(await self._redis.execute_command("HGETALL", self._keys.pace))
 
     async def flow(self, window_seconds: int) -> list[Point]:
         """What the fleet did of late, up to now."""

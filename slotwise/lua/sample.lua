@@ -1,18 +1,21 @@
 #!lua flags=allow-oom
 -- sample: what the fleet has done by now, once for each step of time: the differences are its course.
 --
--- KEYS  1 counts  2 meter  3 queue  4 running  5 cap  6 samples
+-- KEYS  1 counts  2 meter  3 queue  4 running  5 cap  6 samples  7 parked  8 suspects
+--       9 prefixes: parked set of an algorithm; record of a job
 -- ARGV  1 now ms ('' = TIME)  2 ms from one sample to the next  3 how many are kept, about  4 'tell' = whether it is kept
 --       or too early for that
 -- returns  {field, value, …} as of now; {} where it is too early, and is not to be told
 --
--- after: an entry, where the last one is old enough, with `at` (ms), `cap`, `running`, `waiting`, and sums since the counts began: `created`, `completed`,
+-- after: an entry, where the last one is old enough, with `at` (ms), `cap`, `running`, `waiting`, `oldest` (ms for which the one
+--        that has waited longest was due, 0 = none), and sums since the counts began: `created`, `completed`,
 -- `failed`, `cancelled`, `retried`, `idle` (us), `wait` (how many waited, by bucket: "17 4 …").
-local COUNTS, METER, QUEUE, RUNNING, CAP, SAMPLES = unpack(KEYS)
+local COUNTS, METER, QUEUE, RUNNING, CAP, SAMPLES, PARKED, SUSPECTS, PARKED_OF, RECORD = unpack(KEYS)
 local BUCKETS = 18  -- as counts.lua has them, with the last for what takes longer
 -- part: clock
 -- part: cap
-local now = clock(ARGV[1])
+-- part: oldest
+local now, exact = clock(ARGV[1])
 
 local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
 local at = last and tonumber(last[2][2])  -- its first field
@@ -39,10 +42,10 @@ for i = 1, #counts, 2 do
   end
 end
 
-local running = redis.call('ZCARD', RUNNING)
+local running, oldest = redis.call('ZCARD', RUNNING), oldest_due(exact)
 local row = {'at', now, 'cap', (cap_in_force(CAP, now)), 'running', running,
   'waiting', math.max(0, redis.call('ZCARD', QUEUE) - running),
-  'idle', redis.call('HGET', METER, 'idle') or 0, 'wait', table.concat(waits, ' ')}
+  'oldest', oldest and math.max(0, math.floor(now - oldest)) or 0, 'idle', redis.call('HGET', METER, 'idle') or 0, 'wait', table.concat(waits, ' ')}
 for name, sum in pairs(sums) do
   row[#row + 1] = name
   row[#row + 1] = string.format('%.0f', sum)

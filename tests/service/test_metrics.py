@@ -94,6 +94,39 @@ async def test_names_that_nobody_serves_are_no_labels(
     assert not [field for field in await store.redis.hkeys(store.keys.pace) if b"made_up" in field]
 
 
+async def test_every_front_end_tells_the_same(
+    client: AsyncClient, connect: Connect, worker: StandInWorker
+) -> None:
+    await submitted(client, 2)
+    (grant,) = await worker.claim()
+    async with connect() as another:
+        seen = [await scraped(each) for each in (client, another)]
+    moving = ("jobs_oldest_pending_seconds",)
+    assert [{name: count for name, count in each.items() if name != moving} for each in seen] == [
+        {name: count for name, count in seen[0].items() if name != moving}
+    ] * 2
+    assert seen[0][moving] > 0
+    await worker.finish(grant)
+
+
+async def test_a_scrape_costs_the_same_however_many_wait(client: AsyncClient, store: Store) -> None:
+    async def once() -> int:
+        before = await store.redis.info("commandstats")
+        await scraped(client)
+        after = await store.redis.info("commandstats")
+        names = ("cmdstat_hgetall", "cmdstat_hmget", "cmdstat_hget", "cmdstat_zrange", "cmdstat_zcard")
+        return sum(after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in names)
+
+    async def commands() -> int:
+        return min([await once() for _ in range(8)])  # without what the front end does besides
+
+    await submitted(client, 1)
+    few = await commands()
+    for _ in range(3):
+        assert (await client.post("/jobs/batch", json={"jobs": [{"algorithm": "Rest"}] * 100})).status_code == 202
+    assert await commands() == few
+
+
 async def test_before_anything_happened(client: AsyncClient) -> None:
     samples = await scraped(client)
     assert samples[("job_queue_wait_seconds_count",)] == 0

@@ -31,6 +31,9 @@ async def test_what_came_and_ended_up_to_now(client: AsyncClient, store: Store, 
     assert sum(point["arrivals"] for point in told["points"]) == 5
     assert [change["reason"] for change in told["cap_changes"]] == ["for the test"]
     assert told["covered_since"] < told["points"][0]["at"] <= last["at"]
+    assert 0 < last["oldest_pending_seconds"] < 60
+    usual = told["algorithms"]["Rest"]
+    assert usual["ended"] == 2 and 0 < usual["run_p50_seconds"] <= usual["run_p95_seconds"] < 60
     await worker.finish(running)
 
 
