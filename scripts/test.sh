@@ -20,7 +20,7 @@ done
 scripts/setup.sh
 # What tests need beyond Python is installed here, where we may; a test without it says so, and fails in CI.
 if ! command -v jq >/dev/null || ! command -v curl >/dev/null || # tests/test_api_page.py
-    ! command -v slowhttptest >/dev/null || # tests/service/test_door.py
+    ! command -v slowhttptest >/dev/null || # tests/service/test_connections.py
     ! command -v spin >/dev/null || ! command -v cc >/dev/null || # tests/model
     { ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; } || # tests/page
     { [[ "$(uname)" == Linux ]] && ! command -v faketime >/dev/null; }; then # tests/worker/test_clocks.py

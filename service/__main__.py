@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from contextlib import suppress
@@ -11,9 +12,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from service.app import create_app
-from service.door import Door
+from service.connections import Connections
 from service.protocol import Config
 from slotwise import journal
+from slotwise.bind import check_bind
 from slotwise.embedded import redis_url
 from slotwise.errors import SlotwiseError, exit_with
 from slotwise.settings import Settings, load_or_exit
@@ -45,15 +47,16 @@ def main() -> None:
     """Serve until a signal ends it. A fault at the start is one line on standard error and exit status 2."""
     settings = load_or_exit()
     try:
-        settings.check_bind()
-        app = create_app(settings, redis_url(settings))
+        url = redis_url(settings)
+        asyncio.run(check_bind(settings, url))
+        app = create_app(settings, url)
         listening = listen(settings)
     except SlotwiseError as error:
         exit_with(error)
     journal.begin(settings.log_level)
     config = Config(
         app,
-        Door.of(settings),
+        Connections.of(settings),
         host=settings.host,
         port=settings.port,
         log_config=None,

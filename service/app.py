@@ -36,7 +36,9 @@ from service import (
     workers,
 )
 from service.broadcast import Broadcast
+from service.door import Door
 from service.front import Front
+from service.headers import Headers
 from service.listening import Listening
 from service.openapi import Description, openapi
 from service.operation import Operation, Path
@@ -45,6 +47,7 @@ from service.pieces import Pieces
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
+from slotwise.apikeys import ApiKeys
 from slotwise.errors import SlotwiseError
 from slotwise.intake import Intake
 from slotwise.lease import Observer
@@ -69,7 +72,7 @@ def create_app(settings: Settings, url: str) -> Starlette:
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Pieces), Middleware(RequestId), Middleware(Unforeseen), Middleware(RawPath)],
+        middleware=[Middleware(each) for each in (Pieces, Headers, RequestId, Unforeseen, RawPath)],
         exception_handlers={SlotwiseError: on_slotwise_error, HTTPException: on_http_exception},
         lifespan=lifespan,
     )
@@ -89,16 +92,16 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     try:
         async with store.ended() as ended:
             intake = Intake(store, max_pending=settings.max_pending_jobs)
-            known = catalogue.Catalogue(store)
             yield Front(
                 settings,
                 store,
                 intake,
-                known,
-                Waiting(store, ended),
+                catalogue.Catalogue(store),
+                Waiting(ended),
                 Listening(store),
                 Broadcast(store.moves()),
                 steering,
+                Door(ApiKeys(store.redis, store.keys), settings),
             )
             await intake.close()
     finally:

@@ -23,6 +23,7 @@ from slotwise import bulk
 from slotwise.errors import SlotwiseError
 from slotwise.job import State
 from slotwise.listing import Filter, ids
+from slotwise.tenant import Scope
 
 MOST: Final = 100_000  # jobs in one request
 CANCELLED: Final = frozenset({State.PENDING, State.RUNNING})
@@ -75,13 +76,14 @@ class Done(TypedDict):
     "cancel_jobs",
     "jobs",
     "Cancel all jobs that fit a filter",
+    scope=Scope.SUBMIT,
     body=BulkCancel,
     answers={200: Answer(Done, "Those that wait are cancelled, those that run were told to end.")},
     problems=["count-differs"],
 )
 async def cancel(request: Request) -> Response:
     """POST /jobs/cancel"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     keep_ms = round(front.settings.keep_results * 1000)
     return await _act(request, BulkCancel, CANCELLED, lambda ids: bulk.cancel(front.store, ids, keep_ms=keep_ms))
 
@@ -90,13 +92,14 @@ async def cancel(request: Request) -> Response:
     "retry_jobs",
     "jobs",
     "Let all failed and cancelled jobs that fit a filter wait again",
+    scope=Scope.SUBMIT,
     body=BulkRetry,
     answers={200: Answer(Done, "They wait again.")},
     problems=["count-differs", "queue-full"],
 )
 async def retry(request: Request) -> Response:
     """POST /jobs/retry"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     level_ms, most = front.settings.priority_head_start * 1000, front.settings.max_pending_jobs
     return await _act(
         request, BulkRetry, RETRIED, lambda ids: bulk.retry(front.store, ids, level_ms=level_ms, max_pending=most)
@@ -106,7 +109,7 @@ async def retry(request: Request) -> Response:
 async def _act(
     request: Request, model: type[_Bulk], states: frozenset[State], act: Callable[[list[str]], Awaitable[int]]
 ) -> Response:
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     value, _ = await body.json_object(request, front.settings.max_body_bytes)
     asked = _request(value, model)
     found, matched = [], 0

@@ -21,6 +21,7 @@ from service.operation import Answer, operation
 from service.parameters import Parameters
 from slotwise.errors import SlotwiseError, printable
 from slotwise.store import Store
+from slotwise.tenant import Scope
 
 MAX_AGE_SECONDS: Final = 1.0
 MAX_NAMES: Final = 50  # that an error lists
@@ -135,20 +136,22 @@ class Catalogue:
     "list_algorithms",
     "algorithms",
     "What jobs can be of",
+    scope=Scope.READ,
     answers={200: Answer(Algorithms, "All that workers have published, by name.")},
 )
 async def listing(request: Request) -> Response:
     """GET /algorithms"""
-    return Json({"algorithms": await request.app.state.front.catalogue.entries()})
+    return Json({"algorithms": await request.state.front.catalogue.entries()})
 
 
 @operation(
     "read_algorithm",
     "algorithms",
     "One algorithm",
+    scope=Scope.READ,
     answers={200: Answer(AlgorithmObject, "As a worker has published it.")},
     problems=["algorithm-not-found"],
 )
 async def one(request: Request) -> Response:
     """GET /algorithms/{name}"""
-    return Json((await request.app.state.front.catalogue.find(request.path_params["name"])).entry)
+    return Json((await request.state.front.catalogue.find(request.path_params["name"])).entry)

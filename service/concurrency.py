@@ -141,9 +141,10 @@ def slot_counts(slots: Slots) -> SlotCounts:
     }
 
 
-def rich_view(snapshot: Snapshot) -> Concurrency:
-    """Everything about the slots, of one instant."""
+def rich_view(snapshot: Snapshot, whose: str = "") -> Concurrency:
+    """Everything about the slots, of one instant; of the jobs in them those of one tenant ('': all)."""
     slots, meter = snapshot.slots, snapshot.meter
+    shown = [job for job in snapshot.jobs if whose in ("", job.tenant)]
     return {
         **slot_counts(slots),
         "pending_jobs": snapshot.pending,
@@ -159,8 +160,8 @@ def rich_view(snapshot: Snapshot) -> Concurrency:
         "idle_slot_seconds_total": 0.0 if meter is None else meter.idle_seconds,
         "workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers],
         "algorithms": {algorithm.name: _algorithm(algorithm) for algorithm in snapshot.algorithms},
-        "jobs": [_job(job, snapshot.now_ms) for job in snapshot.jobs],
-        "jobs_left_out": slots.running - len(snapshot.jobs),
+        "jobs": [_job(job, snapshot.now_ms) for job in shown],
+        "jobs_left_out": slots.running - len(shown),
     }
 
 

@@ -35,7 +35,14 @@ def _file(name: str, media_type: str, id: str, what: str) -> Operation:
     def content() -> bytes:
         return (FOLDER / name).read_bytes()
 
-    @operation(id, "service", what, answers={200: Answer(None, "A file.", HEADERS, media_type)}, needs_store=False)
+    @operation(
+        id,
+        "service",
+        what,
+        public="always",
+        answers={200: Answer(None, "A file.", HEADERS, media_type)},
+        needs_store=False,
+    )
     async def sent(_: Request) -> Response:
         return Response(content(), headers=SENT, media_type=media_type)
 

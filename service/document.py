@@ -16,7 +16,7 @@ from service.catalogue import Algorithms, Known
 from service.concurrency import WorkerObject, Workers
 from service.examples import examples, message, problem
 from service.listing import JobList
-from service.operation import JSON, Answer, Header, Operation, Path
+from service.operation import JSON, RATE, Answer, Header, Operation, Path
 from service.problems import TABLE, Problem
 from service.schemas import Models, Published
 from slotwise.errors import Code
@@ -31,11 +31,19 @@ ABOUT: Final = (
 )
 REQUEST_ID: Final = Header("X-Request-Id", "Names the request; its answer and the log repeat it.", example="r-17")
 RETRY_AFTER: Final = Header("Retry-After", "Seconds.", {"type": "string", "pattern": "^[0-9]+$"})
-RETRIED: Final[tuple[Code, ...]] = ("result-not-ready", "queue-full", "too-many-listeners", "store-unavailable")
 SIGNED: Final = (  # the headers of Standard Webhooks
     Header("webhook-id", "Names what is told: the same however often it is sent.", example="msg_0f4c1d2e_1-0"),
     Header("webhook-timestamp", "When it was sent: seconds since the epoch.", example="1893456000"),
     Header("webhook-signature", "`v1,` and the base64 of an HMAC-SHA256; one for each secret.", example="v1,K5oZ"),
+)
+RETRIED: Final[tuple[Code, ...]] = (
+    *("result-not-ready", "queue-full", "rate-limited", "too-many-listeners", "store-unavailable"),
+)
+CHALLENGE: Final = Header("WWW-Authenticate", "`Bearer`.")
+SECURITY: Final = "key"
+KEYS: Final = (
+    "An API key, as `slotwise keys create` makes it. Each operation names the scope that it needs; read, submit, "
+    "operate and admin include each other in this order. Where no key was made, none is asked for."
 )
 TEXT: Final = {"type": "string"}
 LETTERS: Final = {"type": "string", "minLength": 1}
@@ -75,6 +83,13 @@ class Place:
             yield from ("invalid-json", "unsupported-media-type")
         if self.method != "GET":
             yield "payload-too-large"
+        if one.public != "always":
+            yield from ("unauthorized", "forbidden")
+
+    @property
+    def security(self) -> list[dict[str, list[str]]]:
+        """The scope that a key must have; {}: nobody is asked for one where none was made."""
+        return [] if self.operation.public == "always" else [{SECURITY: [self.operation.scope.value]}, {}]
 
 
 def document(paths: Sequence[Path], known: Sequence[Known] = ()) -> dict[str, Any]:
@@ -112,6 +127,9 @@ class _Writer:
     def components(self) -> dict[str, Any]:
         return {
             "schemas": self._models.components | self.published.components,
+            "securitySchemes": {
+                SECURITY: {"type": "http", "scheme": "bearer", "bearerFormat": "slw_…", "description": KEYS}
+            },
             "examples": {code: {"value": problem(code)} for code in TABLE},
         }
 
@@ -143,6 +161,7 @@ class _Writer:
             "operationId": one.id,
             "tags": [one.tag],
             "summary": one.summary,
+            "security": place.security,
             "parameters": _parameters(place),
             "responses": {
                 **{str(status): self._answer(answer) for status, answer in one.answers.items()},
@@ -190,7 +209,13 @@ class _Writer:
         return {str(status): self._problem(codes) for status, codes in sorted(by_status.items())}
 
     def _problem(self, codes: Sequence[Code]) -> dict[str, Any]:
-        headers = (REQUEST_ID, RETRY_AFTER) if set(codes) & set(RETRIED) else (REQUEST_ID,)
+        headers = [REQUEST_ID]
+        if set(codes) & set(RETRIED):
+            headers.append(RETRY_AFTER)
+        if "rate-limited" in codes:
+            headers += RATE
+        if "unauthorized" in codes:
+            headers.append(CHALLENGE)
         shown = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
         return {
             "description": ". ".join(TABLE[code][1] for code in codes) + ".",

@@ -1,108 +1,95 @@
-"""Who may be connected, how many at once, and until when: one sweep over all connections holds the deadlines.
+"""Who may come in: the API key of a request, held against those that were made and what the operation needs.
 
-A deadline is absolute: a byte now and then does not move it. A sweep costs a comparison a connection, and a
-request nothing but the setting of its deadline.
+The keys are read from Redis once a second: a revoked one opens nothing after that. Where none was ever made,
+everybody may do everything, if the settings say that only this machine, or a guard in front, can ask.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import resource
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from hmac import compare_digest
+from typing import Final
 
+from starlette.datastructures import Headers
+
+from slotwise.apikeys import PREFIX, ApiKey, ApiKeys, digest_of
+from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
+from slotwise.tenant import Caller, Scope
 
-SWEEP_SECONDS: Final = 0.5  # at most; a deadline is kept to within a sweep
-SPARE_FILES: Final = 128  # for the store, the log, and connections that are being refused
-NET6_BITS: Final = 64  # of an IPv6 address, what one client has to itself
-
-
-class Inside(Protocol):
-    """A connection, as the sweep sees it."""
-
-    def check(self, now: float) -> None: ...
+MAX_AGE_SECONDS: Final = 1.0
+UNKNOWN_SECONDS: Final = 0.1  # between readings for keys that nobody knows: they may have been made since
+INDEX_CHARS: Final = 16  # of a digest: finds the key, which is then compared in constant time
+MOST_CHARS: Final = 200
 
 
-@dataclass
 class Door:
-    """Seconds, and numbers of connections."""
+    """Every method raises SlotwiseError `store-unavailable` when it must read and cannot."""
 
-    header_seconds: float
-    body_seconds: float
-    unread_seconds: float
-    keep_alive_seconds: int
-    connections: int
-    per_address: int
-    max_body_bytes: int
-    _inside: dict[Inside, str] = field(default_factory=dict)
-    _at: Counter[str] = field(default_factory=Counter)
-    _sweep: asyncio.TimerHandle | None = None
+    def __init__(self, keys: ApiKeys, settings: Settings) -> None:
+        self._keys = keys
+        self._open = settings.open_without_keys
+        self._made = False
+        self._by_index: Mapping[str, ApiKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
-    @classmethod
-    def of(cls, settings: Settings) -> Door:
-        return cls(
-            settings.http_header_seconds,
-            settings.http_body_seconds,
-            settings.http_unread_seconds,
-            settings.http_keep_alive_seconds,
-            min(settings.http_connections, files_for_connections(settings.http_connections)),
-            settings.http_connections_per_address,
-            settings.max_body_bytes,
-        )
+    async def admit(self, headers: Headers, needed: Scope, *, needs_store: bool) -> Caller:
+        """Who asks. Raises: SlotwiseError `unauthorized`, `forbidden`."""
+        try:
+            await self._refresh(MAX_AGE_SECONDS)
+        except SlotwiseError:
+            if needs_store:
+                raise  # else the keys that were known last still count
+        if not self._made:
+            if self._open or (not needs_store and self._read_at < 0):
+                return Caller()
+            raise SlotwiseError("unauthorized", "No API key was made yet: `slotwise keys create` makes one.")
+        key = await self._key(_given(headers))
+        if not key.scope.covers(needed):
+            raise SlotwiseError("forbidden", f"This needs an API key of scope {needed}; this one has {key.scope}.")
+        return Caller(key.name, key.scope, key.digest)
 
-    def enter(self, one: Inside, address: str | None) -> bool:
-        """Count a connection until it `leave`s; whether it is within the limits."""
-        place = network(address)
-        self._inside[one] = place
-        self._at[place] += 1
-        if self._sweep is None:
-            self._plan()
-        return len(self._inside) <= self.connections and (not place or self._at[place] <= self.per_address)
+    async def holds(self, caller: Caller) -> bool:
+        """Whether the caller's key still opens the door; of one without a key, whether there still are none."""
+        await self._refresh(MAX_AGE_SECONDS)
+        return self._find(caller.digest) is not None if caller.digest else not self._made
 
-    def leave(self, one: Inside) -> None:
-        place = self._inside.pop(one, None)
-        if place is not None:
-            self._at[place] -= 1
-            if not self._at[place]:
-                del self._at[place]
+    async def _key(self, given: str) -> ApiKey:
+        digest = digest_of(given)
+        found = self._find(digest)
+        if found is None:
+            with suppress(SlotwiseError):
+                await self._refresh(UNKNOWN_SECONDS)
+            found = self._find(digest)
+        if found is None:
+            raise SlotwiseError("unauthorized", "Nobody knows this API key, or it was revoked.")
+        return found
 
-    def _plan(self) -> None:
-        shortest = min(self.header_seconds, self.body_seconds, self.unread_seconds)
-        self._sweep = asyncio.get_running_loop().call_later(min(SWEEP_SECONDS, shortest / 4), self._look)
+    def _find(self, digest: str) -> ApiKey | None:
+        key = self._by_index.get(digest[:INDEX_CHARS])
+        return key if key is not None and compare_digest(key.digest, digest) else None
 
-    def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for one in list(self._inside):
-            one.check(now)
-        self._sweep = None
-        if self._inside:
-            self._plan()
-
-
-def network(address: str | None) -> str:
-    """Whom an address belongs to: itself, of IPv6 its network of /64; '' where there is none (a Unix socket)."""
-    if not address:
-        return ""
-    if ":" not in address:
-        return address
-    try:
-        six = ipaddress.IPv6Address(address)
-    except ValueError:
-        return address
-    if six.ipv4_mapped is not None:
-        return str(six.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(six) >> NET6_BITS << NET6_BITS, NET6_BITS)))
+    async def _refresh(self, max_age_seconds: float) -> None:
+        needed_since = time.monotonic() - max_age_seconds
+        if self._read_at >= needed_since:
+            return
+        async with self._reading:
+            if self._read_at >= needed_since:  # another request has read them meanwhile
+                return
+            began = time.monotonic()
+            self._made, keys = await self._keys.all()
+            self._by_index = {key.digest[:INDEX_CHARS]: key for key in keys if key.revoked_ms is None}
+            self._read_at = began
 
 
-def files_for_connections(wanted: int) -> int:
-    """How many connections this process may have open, its own limit on files raised as far as need be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = wanted + SPARE_FILES
-    most = need if hard == resource.RLIM_INFINITY else min(need, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    return wanted if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
+def _given(headers: Headers) -> str:
+    """The key that a request carries. Raises: SlotwiseError `unauthorized`."""
+    values = headers.getlist("authorization")
+    scheme, _, key = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not key.startswith(PREFIX) or len(key) > MOST_CHARS:
+        raise SlotwiseError("unauthorized", "This needs an API key, as `Authorization: Bearer slw_…`.")
+    return key

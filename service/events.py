@@ -21,6 +21,7 @@ from service.tale import Event, end_of
 from slotwise.errors import unknown_job
 from slotwise.job import TERMINAL
 from slotwise.sight import sight
+from slotwise.tenant import Scope
 
 TOLD: Final = (
     "Server-sent events `status`, `progress`, `log` and, last, `end` with the job; a comment every 15 s. The `id` "
@@ -38,6 +39,7 @@ LAST_EVENT_ID: Final = Header(
     "follow_job",
     "jobs",
     "What happens to a job, as it happens",
+    scope=Scope.READ,
     headers=[LAST_EVENT_ID],
     answers={
         200: Answer(None, TOLD, [NO_SNIFF, UNHELD], MEDIA_TYPE),
@@ -47,7 +49,7 @@ LAST_EVENT_ID: Final = Header(
 )
 async def events(request: Request) -> Response:
     """GET /jobs/{id}/events"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     job_id = request.path_params["job_id"]
     accept.check(request.headers, MEDIA_TYPE)
     last = ",".join(request.headers.getlist(HEADER))
@@ -59,14 +61,15 @@ async def events(request: Request) -> Response:
     if seen.job.state in TERMINAL and place.step >= end_of(seen.job, place).step:
         return Response(status_code=204)  # the one answer after which a browser does not connect again
     front.listening.check_room()
-    return Stream(front.listening, job_id, place)
+    told = front.listening.follow(front.store, job_id, place, front.caller_holds)
+    return Stream(front.listening, told)
 
 
 class Stream(EventStream):
-    """The events behind `place`, for one listener."""
+    """What is told to one listener."""
 
-    def __init__(self, listening: Listening, job_id: str, place: Place) -> None:
-        super().__init__(listening, _encoded(listening.follow(job_id, place)))
+    def __init__(self, listening: Listening, told: AsyncGenerator[Event]) -> None:
+        super().__init__(listening, _encoded(told))
 
 
 async def _encoded(events: AsyncGenerator[Event]) -> AsyncIterator[ServerSentEvent]:

@@ -17,6 +17,7 @@ from slotwise.explain import Blocking, why
 from slotwise.job import TERMINAL, Attempt, Job, Reason, State
 from slotwise.moment import timestamp
 from slotwise.store import Store
+from slotwise.tenant import Scope
 from slotwise.view import Seconds, Timestamp, Usage, usage
 
 ESTIMATES: Final = ["position", "eta_seconds"]
@@ -100,12 +101,13 @@ class WhereItsTimeWent(TypedDict):
     "explain_job",
     "jobs",
     "Why a job waits, where it runs, or where its time went",
+    scope=Scope.READ,
     answers={200: Answer(WhyItWaits | WhereItRuns | WhereItsTimeWent, "By the state that it is in.")},
     problems=["job-not-found"],
 )
 async def explain(request: Request) -> Response:
     """GET /jobs/{id}/explain"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     job_id = request.path_params["job_id"]
     job = await front.store.job(job_id)
     if job is None:

@@ -15,6 +15,7 @@ from service.front import Front
 from service.operation import Answer, operation
 from slotwise.failed import Group, groups
 from slotwise.moment import timestamp
+from slotwise.tenant import Scope
 from slotwise.view import Timestamp
 
 LIMIT: Final = query.Number("limit", "At most so many groups.", default=50, most=500)
@@ -44,12 +45,13 @@ class Failures(TypedDict):
     "list_failures",
     "service",
     "List failures, grouped by what is the same of them",
+    scope=Scope.READ,
     query=[LIMIT],
     answers={200: Answer(Failures, "Of the last week.")},
 )
 async def failures(request: Request) -> Response:
     """GET /failures"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     most = LIMIT.of(request)
     return Json({"failures": [failure_group(group) for group in await groups(front.store, most)]})
 

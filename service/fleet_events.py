@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from starlette.requests import Request
@@ -38,10 +40,19 @@ LAST_EVENT_ID: Final = Header(
 )
 async def events(request: Request) -> Response:
     """GET /events"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     accept.check(request.headers, MEDIA_TYPE)
     last = ",".join(request.headers.getlist(HEADER))
     position = Position.parse(last, HEADER) if last else None
     front.broadcast.check_room()
     start = await front.broadcast.start()
-    return EventStream(front.broadcast, front.broadcast.follow(position, start))
+    return EventStream(front.broadcast, _while_held(front, front.broadcast.follow(position, start)))
+
+
+async def _while_held(front: Front, told: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    """To the end of `told`, or of the listener's key."""
+    async with aclosing(told):
+        async for each in told:
+            if not await front.caller_holds():
+                return
+            yield each

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
+from slotwise.tenant import Scope
 
 
 class Health(TypedDict):
@@ -21,6 +22,8 @@ class Health(TypedDict):
     "read_health",
     "service",
     "Whether the process serves",
+    scope=Scope.READ,
+    public="health_public",
     answers={200: Answer(Health, "It does.")},
     needs_store=False,
 )
@@ -29,9 +32,16 @@ async def healthz(_: Request) -> Response:
     return Json({"status": "ok"})
 
 
-@operation("read_readiness", "service", "Whether the store answers too", answers={200: Answer(Health, "It does.")})
+@operation(
+    "read_readiness",
+    "service",
+    "Whether the store answers too",
+    scope=Scope.READ,
+    public="health_public",
+    answers={200: Answer(Health, "It does.")},
+)
 async def readyz(request: Request) -> Response:
     """GET /readyz: the store answers too; else the 503 of `store-unavailable`."""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     await front.store.ping()
     return Json({"status": "ready"})

@@ -21,22 +21,30 @@ _BATCH_PREFIX: Final = b"slotwise idempotency key of a batch 1\0"
 _PREFIX: Final = b"slotwise idempotency key 1\0"  # so that no other hash of a client's text is a job's id
 
 
-def identity(headers: Headers, asked: JobRequest) -> tuple[str, str]:
-    """The job's id and the request's fingerprint: of the key, or a new id and "".
+def identity(headers: Headers, asked: JobRequest, tenant: str = "") -> tuple[str, str]:
+    """The job's id and the request's fingerprint: of the key and whose it is, or a new id and "".
 
     Raises: SlotwiseError `invalid-request` for a key that is none.
     """
     key = _key(headers)
-    return (secrets.token_hex(16), "") if key is None else (_id(_PREFIX + key), _fingerprint(_told(asked)))
+    return (
+        (secrets.token_hex(16), "")
+        if key is None
+        else (_id(_PREFIX + _of(tenant) + key), _fingerprint(_told(asked)))
+    )
 
 
-def identities(headers: Headers, asked: Sequence[JobRequest]) -> tuple[list[str], str]:
+def identities(headers: Headers, asked: Sequence[JobRequest], tenant: str = "") -> tuple[list[str], str]:
     """`identity` of a batch: the jobs' ids, and the fingerprint that each has of all of them."""
     key = _key(headers)
     if key is None:
         return [secrets.token_hex(16) for _ in asked], ""
-    ids = [_id(b"%b%d\0%b" % (_BATCH_PREFIX, number, key)) for number in range(len(asked))]
+    ids = [_id(b"%b%d\0%b" % (_BATCH_PREFIX, number, _of(tenant) + key)) for number in range(len(asked))]
     return ids, _fingerprint([_told(each) for each in asked])
+
+
+def _of(tenant: str) -> bytes:
+    return tenant.encode() + b"\0" if tenant else b""
 
 
 def _key(headers: Headers) -> bytes | None:

@@ -6,7 +6,7 @@ A listener's events are read from Redis as fast as they are taken, no faster: on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 from service.place import Place
@@ -17,17 +17,22 @@ from slotwise.said import FIRST
 from slotwise.sight import Sight, sight
 from slotwise.store import Store
 
+Holds = Callable[[], Awaitable[bool]]  # whether a listener may still listen
+
 MOST: Final = 1_000  # listeners of one front end
 LOOK_SECONDS: Final = 2.0  # between looks that nothing called for: the net below the news
 AWAY_SECONDS: Final = 0.5  # between looks while the store is away
 AT_ONCE: Final = 16  # looks, each on a connection: all listeners look when a subscription has broken
 
 
+async def always() -> bool:
+    return True
+
+
 class Listening:
     """Use `enter` and `leave` around `follow`."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
         self._news = store.news()
         self._listeners = 0
         self._stopping = False
@@ -60,14 +65,18 @@ class Listening:
             elif not self._listeners and self._news.running:
                 await self._news.stop()
 
-    async def follow(self, job_id: str, place: Place) -> AsyncGenerator[Event]:
-        """What happens to a job behind `place`, to its end; or until it is erased, or the service stops."""
+    async def follow(
+        self, store: Store, job_id: str, place: Place, holds: Holds = always
+    ) -> AsyncGenerator[Event]:
+        """What happens to a job behind `place`, to its end; or until it is erased, the service stops, or the
+        listener's key `holds` no more.
+        """
         heard = self._news.expect(job_id)  # first: what happens after a look sets it
         tale, read = Tale(place), FIRST
         try:
             while not self._stopping:
                 heard.clear()
-                seen = await self._look(job_id, read)
+                seen = await self._look(store, job_id, read, holds)
                 if seen is None:
                     return
                 if not tale.place.is_of(seen.job):
@@ -83,12 +92,12 @@ class Listening:
         finally:
             self._news.forget(job_id, heard)
 
-    async def _look(self, job_id: str, read: str) -> Sight | None:
-        """What is to be seen, as soon as the store is there; None for a job that is unknown, and at a stop."""
+    async def _look(self, store: Store, job_id: str, read: str, holds: Holds) -> Sight | None:
+        """What is to be seen, as soon as the store is there; None for a job that is not seen, and at a stop."""
         while not self._stopping:
             try:
                 async with self._looks:
-                    return await sight(self._store, job_id, read)
+                    return await sight(store, job_id, read) if await holds() else None
             except SlotwiseError as error:
                 if error.code != "store-unavailable":
                     raise

@@ -29,6 +29,7 @@ from slotwise import listing as pages
 from slotwise.errors import FailureType
 from slotwise.job import Job, State
 from slotwise.listing import Filter, Place
+from slotwise.tenant import Scope
 from slotwise.view import ListedJob, job_object
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -111,12 +112,13 @@ class JobList(TypedDict):
     "list_jobs",
     "jobs",
     "List jobs, the newest first",
+    scope=Scope.READ,
     query=QUERY,
     answers={200: Answer(JobList, "Those that fit all that is given.")},
 )
 async def listing(request: Request) -> Response:
     """GET /jobs"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     most = LIMIT.of(request)
     wanted, after, included = _filter(request), _cursor(request), _included(request)
     page = await pages.page(front.store, wanted, most=most, after=after, whole=bool(included))

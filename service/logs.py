@@ -12,6 +12,7 @@ from service.front import Front
 from service.operation import NO_SNIFF, Answer, operation
 from slotwise.errors import unknown_job
 from slotwise.said import output
+from slotwise.tenant import Scope
 
 MOST_LINES: Final = 1_000_000
 TAIL: Final = query.Number("tail", "The last so many lines.", default=MOST_LINES, most=MOST_LINES)
@@ -21,13 +22,14 @@ TAIL: Final = query.Number("tail", "The last so many lines.", default=MOST_LINES
     "read_logs",
     "jobs",
     "What a job wrote",
+    scope=Scope.READ,
     query=[TAIL],
     answers={200: Answer(None, "The newest that is kept; live while it runs.", [NO_SNIFF], "text/plain")},
     problems=["job-not-found"],
 )
 async def logs(request: Request) -> Response:
     """GET /jobs/{id}/logs"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     job_id = request.path_params["job_id"]
     tail = TAIL.of(request)
     found = await output(front.store, job_id)

@@ -15,6 +15,7 @@ from service.operation import Answer, operation
 from slotwise.counts import BUCKETS, Counts, Histogram
 from slotwise.errors import SlotwiseError
 from slotwise.snapshot import Snapshot
+from slotwise.tenant import Scope
 
 BOUNDS: Final = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 # name -> (what it measures, name in Redis, whether algorithms are told apart)
@@ -50,12 +51,14 @@ COUNTERS: Final = {
     "read_metrics",
     "service",
     "Figures for Prometheus",
+    scope=Scope.OPERATE,
+    public="metrics_public",
     answers={200: Answer(None, "While the store is away, only `store_up 0`.", media_type="text/plain")},
     needs_store=False,
 )
 async def metrics(request: Request) -> Response:
     """GET /metrics. While the store is away: `store_up 0`, and nothing else is told."""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     registry = CollectorRegistry()
     try:
         registry.register(Told(await front.steering.snapshot(), await front.store.counts()))

@@ -14,6 +14,7 @@ from service.catalogue import Known
 from service.document import document
 from service.front import Front
 from service.operation import JSON, Answer, Path, operation
+from slotwise.tenant import Scope
 
 
 class Description:
@@ -37,10 +38,11 @@ class Description:
     "read_description",
     "service",
     "This description",
+    scope=Scope.READ,
     answers={200: Answer(dict[str, Any], "OpenAPI 3.1, with the algorithms that are known now.")},
 )
 async def openapi(request: Request) -> Response:
     """GET /openapi.json"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     description: Description = request.app.state.description
     return Response(await description.written(await front.catalogue.all()), media_type=JSON)

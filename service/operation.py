@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -19,8 +19,14 @@ from starlette.routing import Route
 
 from service import query
 from slotwise.errors import Code
+from slotwise.tenant import Scope
+
+if TYPE_CHECKING:
+    from service.front import Front
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+# Operations that need no API key: always, or while the setting of this name says so.
+Public = Literal["always", "metrics_public", "health_public"]
 
 JSON: Final = "application/json"
 
@@ -36,6 +42,11 @@ class Header:
 
 
 NO_SNIFF: Final = Header("X-Content-Type-Options", "A browser takes the type as it stands.", {"const": "nosniff"})
+
+RATE: Final = [
+    Header("RateLimit-Policy", "Of a key with a rate of its own: `q` jobs in `w` seconds."),
+    Header("RateLimit", "What is left of that: `r` jobs; it is whole again in `t` seconds."),
+]
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,21 @@ class Operation:
     body: type[BaseModel] | None
     needs_store: bool
     text: str
+    scope: Scope
+    public: Public | None
 
     async def __call__(self, request: Request) -> Response:
+        request.state.front = await self._admitted(request)
         query.check(request, [parameter.name for parameter in self.query])
         return await self.endpoint(request)
+
+    async def _admitted(self, request: Request) -> Front:
+        """What the endpoint may use. Raises: SlotwiseError `unauthorized`, `forbidden`, `store-unavailable`."""
+        front: Front = request.app.state.front
+        if self.public is not None and front.is_public(self.public):
+            return front
+        caller = await front.door.admit(request.headers, self.scope, needs_store=self.needs_store)
+        return front.seen_by(caller)
 
 
 def operation(
@@ -81,15 +103,19 @@ def operation(
     body: type[BaseModel] | None = None,
     needs_store: bool = True,
     text: str = "",
+    scope: Scope = Scope.ADMIN,
+    public: Public | None = None,
 ) -> Callable[[Endpoint], Operation]:
     """Describe an endpoint.
 
     `problems` are those of its own: what any request may meet, and what its body, its path and its need of the
-    store bring with them, are added. `id` is what generated clients call it.
+    store bring with them, are added. `id` is what generated clients call it. `scope`: of the API key that it
+    needs; `public`: when it needs none all the same. Who says nothing has made it for admins.
     """
 
     def described(endpoint: Endpoint) -> Operation:
-        return Operation(endpoint, id, tag, summary, answers, problems, query, headers, body, needs_store, text)
+        told = (answers, problems, query, headers, body, needs_store, text, scope, public)
+        return Operation(endpoint, id, tag, summary, *told)
 
     return described
 

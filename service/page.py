@@ -23,6 +23,7 @@ HEADERS_SENT: Final = {**SENT, "Content-Security-Policy": f"{POLICY}; img-src 's
     "read_page",
     "service",
     "The dashboard",
+    public="always",
     answers={200: Answer(None, "A page; without its libraries, one that says so.", HEADERS, "text/html")},
     needs_store=False,
 )
@@ -37,7 +38,9 @@ async def page(_: Request) -> Response:
 def _files(suffix: str, media_type: str, id: str, what: str) -> Operation:
     """The files of one type, by their name without it."""
 
-    @operation(id, "service", what, answers={200: Answer(None, "A file.", HEADERS, media_type)}, needs_store=False)
+    files = {200: Answer(None, "A file.", HEADERS, media_type)}
+
+    @operation(id, "service", what, public="always", answers=files, needs_store=False)
     async def sent(request: Request) -> Response:
         path = _found(suffix).get(request.path_params["file"] + suffix)
         if path is None:

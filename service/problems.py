@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Annotated, Final, NotRequired
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from typing_extensions import TypedDict
 from service.request_id import request_id
 from slotwise.errors import Code, SlotwiseError, printable
 from slotwise.journal import FIELDS
+from slotwise.rate import Quota
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ MAX_TOKEN_CHARS: Final = 200
 TABLE: Final[dict[Code, tuple[int, str]]] = {
     "invalid-json": (400, "The body is not valid JSON"),
     "invalid-request": (422, "The request is not valid"),
+    "unauthorized": (401, "This needs an API key"),
+    "forbidden": (403, "The API key does not allow this"),
     "not-found": (404, "There is nothing at this path"),
     "method-not-allowed": (405, "This path does not take this method"),
     "not-acceptable": (406, "This is not to be had in a form that the request accepts"),
@@ -48,11 +52,24 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "request-timeout": (408, "The request took too long to come"),
     "headers-too-large": (431, "The request's headers are too large"),
     "queue-full": (429, "The queue is full"),
+    "rate-limited": (429, "The API key submits too fast"),
     "too-many-listeners": (503, "This front end has as many listeners as it takes"),
     "too-many-connections": (503, "There are too many connections"),
     "store-unavailable": (503, "The store is unavailable"),
     "internal": (500, "Something went wrong on our side"),
 }
+
+
+CHALLENGE: Final = 'Bearer realm="slotwise"'
+
+
+def rate_headers(quota: Quota) -> dict[str, str]:
+    """What is left of a rate (draft-ietf-httpapi-ratelimit-headers-10). Times are seconds."""
+    window, reset = math.ceil(quota.window_ms / 1000), math.ceil(quota.reset_ms / 1000)
+    return {
+        "RateLimit-Policy": f'"submit";q={quota.count};w={window}',
+        "RateLimit": f'"submit";r={quota.remaining};t={reset}',
+    }
 
 
 def type_of(code: Code) -> str:
@@ -124,6 +141,10 @@ def answer(error: SlotwiseError, scope: Scope, headers: Mapping[str, str] | None
     sent = dict(headers or {})
     if error.retry_after_seconds is not None:
         sent["Retry-After"] = str(error.retry_after_seconds)
+    if error.code == "unauthorized":
+        sent["WWW-Authenticate"] = CHALLENGE
+    if error.quota is not None:
+        sent |= rate_headers(error.quota)
     problem = problem_object(error, scope["path"], request_id(scope))
     return Response(to_json(problem), problem["status"], sent, "application/problem+json")
 

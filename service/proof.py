@@ -12,6 +12,7 @@ from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
 from slotwise.admissions import DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS, prove
+from slotwise.tenant import Scope
 from slotwise.verdict import Proof
 
 WINDOW: Final = query.Number(
@@ -23,11 +24,12 @@ WINDOW: Final = query.Number(
     "read_proof",
     "slots",
     "The admission log, replayed: was the cap kept at every instant?",
+    scope=Scope.OPERATE,
     query=[WINDOW],
     answers={200: Answer(Proof, "What was checked, how far back, and what was found.")},
 )
 async def proof(request: Request) -> Response:
     """GET /jobs/concurrency/proof: the admission log of the last `window` seconds, replayed."""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     verdict = await prove(front.store, WINDOW.of(request))
     return Json(verdict.as_dict())

@@ -15,7 +15,7 @@ import uvicorn
 from pydantic_core import to_json
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from service.door import Door
+from service.connections import Connections
 from service.framing import Connection
 from service.problems import TABLE, problem_object
 from slotwise.errors import Code, SlotwiseError
@@ -29,7 +29,7 @@ NEVER: Final = math.inf
 class Config(uvicorn.Config):
     """Uvicorn's, with the door that connections come in by."""
 
-    def __init__(self, app: Any, door: Door, **options: Any) -> None:
+    def __init__(self, app: Any, door: Connections, **options: Any) -> None:
         super().__init__(app, http=Protocol, timeout_keep_alive=door.keep_alive_seconds, **options)
         self.door: Final = door
 

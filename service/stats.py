@@ -20,6 +20,7 @@ from slotwise.counts import Histogram
 from slotwise.flow import MOST_SAMPLES, STEP_MS, Point, quantile
 from slotwise.moment import timestamp
 from slotwise.pace import AlgorithmPace
+from slotwise.tenant import Scope
 from slotwise.view import Seconds, Timestamp
 
 DEFAULT_WINDOW_SECONDS: Final = 3_600
@@ -81,12 +82,13 @@ class Stats(TypedDict):
     "read_stats",
     "slots",
     "What came, what ended and how long jobs waited, over time",
+    scope=Scope.OPERATE,
     query=[WINDOW],
     answers={200: Answer(Stats, "With the changes of the cap.")},
 )
 async def stats(request: Request) -> Response:
     """GET /stats"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     window = WINDOW.of(request)
     points = await front.steering.flow(window)
     since_ms = points[0].first.at_ms if points else None

@@ -89,6 +89,7 @@ class JobRequest(BaseModel):
         declared: Mapping[str, Any],
         settings: Settings,
         trace: Trace = NO_TRACE,
+        tenant: str = "",
     ) -> Submission:
         """The job for the store: as asked for, else as the algorithm declared, else as the service is set.
 
@@ -118,6 +119,7 @@ class JobRequest(BaseModel):
             webhook_events=tuple(event.removeprefix(PREFIX) for event in events),
             fingerprint=fingerprint,
             trace=trace,
+            tenant=tenant,
         )
 
     def _webhook(self, settings: Settings) -> str | None:

@@ -39,8 +39,7 @@ def preferred_seconds(headers: Headers) -> int | None:
 class Waiting:
     """Everybody in this process who waits for the end of a job."""
 
-    def __init__(self, store: Store, ended: News) -> None:
-        self._store = store
+    def __init__(self, ended: News) -> None:
         self._ended = ended
         self._stopping = False
         self._waiters: set[asyncio.Event] = set()
@@ -51,7 +50,7 @@ class Waiting:
         for look in self._waiters:
             look.set()
 
-    async def job(self, job_id: str, seconds: float, receive: Receive) -> Job | None:
+    async def job(self, store: Store, job_id: str, seconds: float, receive: Receive) -> Job | None:
         """The job when it has ended, or as it is after `seconds`, or when the client hangs up; None: unknown.
 
         `receive` is the request's own, its body already read.
@@ -65,7 +64,7 @@ class Waiting:
         try:
             while True:
                 look.clear()
-                job = await self._store.job(job_id)
+                job = await store.job(job_id)
                 left = until - loop.time()
                 if job is None or job.state in TERMINAL or left <= 0 or hung_up.done() or self._stopping:
                     return job

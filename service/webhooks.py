@@ -14,7 +14,10 @@ from service import body
 from service.answer import Json
 from service.front import Front
 from service.operation import Answer, operation
+from slotwise.errors import unknown_job
 from slotwise.moment import timestamp
+from slotwise.store import Store
+from slotwise.tenant import Scope
 from slotwise.view import Timestamp
 
 
@@ -43,13 +46,14 @@ class Attempts(TypedDict):
     "read_webhook_attempts",
     "jobs",
     "What came of telling a job's webhook",
+    scope=Scope.READ,
     answers={200: Answer(Attempts, "Empty before the first, and for a job without a webhook.")},
     problems=["job-not-found"],
 )
 async def attempts(request: Request) -> Response:
     """GET /jobs/{id}/webhooks"""
-    front: Front = request.app.state.front
-    rows = await front.store.outbox.attempts(request.path_params["job_id"])
+    store, job_id = await _job_of(request)
+    rows = await store.outbox.attempts(job_id)
     return Json({"attempts": [attempt_object(row) for row in rows]})
 
 
@@ -57,18 +61,27 @@ async def attempts(request: Request) -> Response:
     "redeliver_webhook",
     "jobs",
     "Tell a job's webhook now",
+    scope=Scope.SUBMIT,
     answers={202: Answer(Attempts, "It is told at once; so far came of it this.")},
     problems=["job-not-found", "webhook-not-found"],
     text="What it is to be told next, with its attempts anew; where nothing is left, once more how the job ended.",
 )
 async def redeliver(request: Request) -> Response:
     """POST /jobs/{id}/webhooks/redeliver"""
-    front: Front = request.app.state.front
-    job_id = request.path_params["job_id"]
     await body.refuse(request)
-    await front.store.outbox.redeliver(job_id)
-    rows = await front.store.outbox.attempts(job_id)
+    store, job_id = await _job_of(request)
+    await store.outbox.redeliver(job_id)
+    rows = await store.outbox.attempts(job_id)
     return Json({"attempts": [attempt_object(row) for row in rows]}, 202)
+
+
+async def _job_of(request: Request) -> tuple[Store, str]:
+    """The job, if who asks may see it. Raises: SlotwiseError `job-not-found`."""
+    front: Front = request.state.front
+    job_id: str = request.path_params["job_id"]
+    if not await front.store.owns(job_id):
+        raise unknown_job(job_id)
+    return front.store, job_id
 
 
 def attempt_object(row: Mapping[str, Any]) -> Attempt:

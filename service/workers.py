@@ -11,12 +11,19 @@ from service.concurrency import WorkerObject, Workers, worker_object
 from service.front import Front
 from service.operation import Answer, operation
 from slotwise.steering import unknown_worker
+from slotwise.tenant import Scope
 
 
-@operation("list_workers", "workers", "The fleet", answers={200: Answer(Workers, "Workers that hold a lease.")})
+@operation(
+    "list_workers",
+    "workers",
+    "The fleet",
+    scope=Scope.OPERATE,
+    answers={200: Answer(Workers, "Workers that hold a lease.")},
+)
 async def listing(request: Request) -> Response:
     """GET /workers"""
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     snapshot = await front.steering.snapshot()
     return Json({"workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers]})
 
@@ -25,6 +32,7 @@ async def listing(request: Request) -> Response:
     "drain_worker",
     "workers",
     "Let a worker finish what it has and take no more",
+    scope=Scope.OPERATE,
     answers={200: Answer(WorkerObject, "As it is now.")},
     problems=["worker-not-found"],
 )
@@ -37,6 +45,7 @@ async def drain(request: Request) -> Response:
     "resume_worker",
     "workers",
     "Let a drained worker take jobs again",
+    scope=Scope.OPERATE,
     answers={200: Answer(WorkerObject, "As it is now.")},
     problems=["worker-not-found"],
 )
@@ -46,7 +55,7 @@ async def resume(request: Request) -> Response:
 
 
 async def _told(request: Request, *, drain: bool) -> Response:
-    front: Front = request.app.state.front
+    front: Front = request.state.front
     name = request.path_params["name"]
     await body.refuse(request)
     await (front.steering.drain(name) if drain else front.steering.resume(name))

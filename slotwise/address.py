@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from slotwise.errors import SlotwiseError
 
+SHUT: Final = object()
 ANSWER_SECONDS: Final = 0.5  # short: meanwhile `up` reacts to nothing
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
@@ -43,7 +44,7 @@ class Address:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def get(self, path: str) -> Any:
-        """The JSON that a GET answers with status 200, else None."""
+        """The JSON that a GET answers with status 200; SHUT, where it asks for an API key; else None."""
         connection = http.client.HTTPConnection(
             EVERYWHERE.get(self.host, self.host), self.port, timeout=ANSWER_SECONDS
         )
@@ -51,6 +52,8 @@ class Address:
             connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read()
+            if answer.status == http.HTTPStatus.UNAUTHORIZED:
+                return SHUT
             return json.loads(body) if answer.status == http.HTTPStatus.OK else None
         except (OSError, http.client.HTTPException, ValueError):
             return None

@@ -101,6 +101,7 @@ class Claims:
             keys.pending_of,
             keys.hungry_of,
             *PER_JOB,
+            keys.tenants,
             *keys.of_outbox,
             *keys.of_index,
         ], [

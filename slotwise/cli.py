@@ -5,22 +5,19 @@
 from __future__ import annotations
 
 import json as jsonlib
-import re
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from slotwise.commands import doctor, events, exits, jobs, output, shell, slots
+from slotwise.commands import doctor, events, exits, jobs, keys, output, shell, slots
 from slotwise.commands.group import Commands
 from slotwise.commands.service import client, json_option, url_option
+from slotwise.commands.store import asked, without_password
 from slotwise.errors import SlotwiseError
 
 if TYPE_CHECKING:
     from slotwise.settings import Settings
-    from slotwise.store import Store
-
-T = TypeVar("T")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.EPILOG)
@@ -35,7 +32,8 @@ def main(ctx: click.Context) -> None:
 
 for command in (
     *(jobs.submit, jobs.jobs, jobs.wait, jobs.cancel, jobs.retry, jobs.logs, jobs.explain),
-    *(slots.cap, slots.workers, slots.drain, slots.resume, events.events, doctor.doctor, shell.completion),
+    *(slots.cap, slots.workers, slots.drain, slots.resume, events.events, doctor.doctor, keys.keys),
+    shell.completion,
 ):
     main.add_command(command)
 
@@ -93,7 +91,7 @@ def _slots() -> dict[str, int]:
 
     from slotwise.settings import load
 
-    slots = asyncio.run(_asked(load(), lambda store: store.slots()))
+    slots = asyncio.run(asked(load(), lambda store: store.slots()))
     return {
         "max_concurrent": slots.max_concurrent,
         "available_slots": slots.available,
@@ -117,7 +115,7 @@ def prove(window: int, json: bool) -> None:
     from slotwise.admissions import prove
     from slotwise.settings import load
 
-    verdict = asyncio.run(_asked(load(), lambda store: prove(store, window)))
+    verdict = asyncio.run(asked(load(), lambda store: prove(store, window)))
     click.echo(jsonlib.dumps(verdict.as_dict()) if json else verdict.as_text())
     raise SystemExit(0 if verdict.holds else 1)
 
@@ -134,34 +132,19 @@ def size(caps: tuple[int, ...], json: bool) -> None:
     from slotwise.settings import load
     from slotwise.steering import Steering
 
-    demand = asyncio.run(_asked(load(), lambda store: Steering(store.redis, store.keys).demand()))
+    demand = asyncio.run(asked(load(), lambda store: Steering(store.redis, store.keys).demand()))
     advice = advise(demand, caps)
     click.echo(jsonlib.dumps(sizing.as_dict(advice)) if json else sizing.as_text(advice))
 
 
-async def _asked(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:
-    """What a store answers that is opened for this one question."""
-    from slotwise.embedded import redis_url
-    from slotwise.store import Store
-
-    url = redis_url(settings)
-    store = await Store.connect(url, timeout_seconds=5)
-    try:
-        return await ask(store)
-    except SlotwiseError as error:
-        why = str(error.__cause__ or error)
-        raise SlotwiseError(error.code, f"no answer from {_without_password(url)}: {why}") from error
-    finally:
-        await store.close()
-
-
 def _described(model: type[Settings], current: Settings | None) -> Iterator[str]:
     """One line a setting, and one more where the value is not the default."""
+    width = max(map(len, model.model_fields)) + 2
     for name, field in model.model_fields.items():
-        yield f"{name.upper():<23}{_shown(field.default):<12}{field.description}"
+        yield f"{name.upper():<{width}}{_shown(field.default):<12}{field.description}"
         value = field.default if current is None else getattr(current, name)
         if value != field.default:
-            yield f"{'':<23}now: {_shown(value)}"
+            yield f"{'':<{width}}now: {_shown(value)}"
 
 
 def _shown(value: object) -> str:
@@ -172,11 +155,7 @@ def _shown(value: object) -> str:
         return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(int(value))
-    return _without_password(str(value))
-
-
-def _without_password(value: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", value)
+    return without_password(str(value))
 
 
 if __name__ == "__main__":

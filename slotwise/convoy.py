@@ -91,4 +91,6 @@ def _own(error: Exception) -> Exception:
     if not isinstance(error, SlotwiseError):
         return error
     after = error.retry_after_seconds
-    return SlotwiseError(error.code, error.message, errors=error.errors, retry_after_seconds=after)
+    return SlotwiseError(
+        error.code, error.message, errors=error.errors, retry_after_seconds=after, quota=error.quota
+    )

@@ -11,6 +11,8 @@ import re
 import sys
 from typing import Any, Final, Literal, NoReturn
 
+from slotwise.rate import Quota
+
 Code = Literal[
     "invalid-settings",
     "invalid-algorithms",
@@ -18,6 +20,8 @@ Code = Literal[
     "server-in-use",
     "invalid-json",
     "invalid-request",
+    "unauthorized",
+    "forbidden",
     "not-found",
     "not-acceptable",
     "too-many-listeners",
@@ -40,6 +44,7 @@ Code = Literal[
     "payload-too-large",
     "unsupported-media-type",
     "queue-full",
+    "rate-limited",
     "store-unavailable",
     "internal",
 ]
@@ -68,7 +73,7 @@ class SlotwiseError(Exception):
     """An error with a code and a message written for the caller.
 
     `errors` lists {"pointer", "detail"} rows for a request that did not validate; `retry_after_seconds` is set
-    where trying again later is the cure.
+    where trying again later is the cure; `quota` where a rate was told.
     """
 
     def __init__(
@@ -78,12 +83,14 @@ class SlotwiseError(Exception):
         *,
         errors: list[dict[str, str]] | None = None,
         retry_after_seconds: int | None = None,
+        quota: Quota | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.errors = errors or []
         self.retry_after_seconds = retry_after_seconds
+        self.quota = quota
 
 
 def exit_with(error: SlotwiseError) -> NoReturn:
@@ -99,10 +106,10 @@ def unknown_job(job_id: str) -> SlotwiseError:
     )
 
 
-def queue_full(max_pending: int, places: int, cap: bytes | int, hold_ms: bytes) -> SlotwiseError:
+def queue_full(max_pending: int, places: int, cap: bytes | int, hold_ms: bytes, whose: str = "") -> SlotwiseError:
     """`hold_ms`: for how long jobs hold their slots of late; b"" while nobody knows."""
     seconds = places_free_in(places, cap=int(cap), hold_ms=float(hold_ms or "nan"))
-    text = f"{max_pending} jobs wait already: try again later"
+    text = f"{max_pending} {whose}jobs wait already: try again later"
     return SlotwiseError("queue-full", text, retry_after_seconds=seconds)
 
 

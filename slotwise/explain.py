@@ -18,7 +18,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self
 
 P90: Final = 1.2816  # of the standard normal distribution
-Blocking = Literal["cap", "worker_slots", "algorithm_cap", "rate", "paused", "scheduled", "no_worker"]
+Blocking = Literal[
+    "cap", "worker_slots", "algorithm_cap", "tenant_cap", "rate", "paused", "scheduled", "no_worker"
+]
 
 MEASURED: Final = 50  # jobs that a moving average reaches back (lua/parts/pace.lua)
 
@@ -52,6 +54,10 @@ class Facts:
     square: float
     holders: tuple[str, ...]
     own_holders: tuple[str, ...]
+    tenant_cap: int | None = None
+    tenant_running: int = 0
+    tenant_ahead: int = 0
+    tenant_holders: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> Self:
@@ -92,7 +98,7 @@ def why(facts: Facts, due_ms: float | None) -> Waiting:
     if facts.alone:
         text = "Two workers died under it: it waits for one that is idle, to run alone."
         return Waiting("worker_slots", text, None)
-    return _by_own_limits(facts) or _by_slots(facts)
+    return _by_own_limits(facts) or _by_tenant(facts) or _by_slots(facts)
 
 
 def _by_own_limits(facts: Facts) -> Waiting | None:
@@ -117,6 +123,15 @@ def _by_own_limits(facts: Facts) -> Waiting | None:
         text = f"Its algorithm started {facts.rate_starts} jobs of late, as many as its rate allows."
         return Waiting("rate", text, position, eta=(seconds, seconds + facts.rate_window / 1000))
     return None
+
+
+def _by_tenant(facts: Facts) -> Waiting | None:
+    if facts.tenant_cap is None or facts.tenant_running < facts.tenant_cap:
+        return None
+    position = facts.tenant_ahead + 1
+    eta = _eta(position, facts.tenant_cap, facts.n, facts.mean, facts.square)
+    text = f"All {facts.tenant_cap} slots of its API key are taken."
+    return Waiting("tenant_cap", text, position, facts.tenant_holders, eta)
 
 
 def _by_slots(facts: Facts) -> Waiting:

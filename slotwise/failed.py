@@ -12,6 +12,7 @@ from slotwise.away import reachable
 from slotwise.keys import RECORD
 from slotwise.store import Store
 
+OF: Final = "of:"  # as lua/parts/failures.lua has it
 SLOTS: Final = 5  # for the latest ids of a group, as lua/parts/failures.lua has them
 
 
@@ -32,8 +33,9 @@ class Group:
 
 async def groups(store: Store, most: int) -> list[Group]:
     """At most `most`, those seen last first. Raises: SlotwiseError `store-unavailable`."""
+    own = store.keys.failure_of + OF + store.whose if store.whose else store.keys.failures
     with reachable():
-        seen = await store.redis.zrange(store.keys.failures, 0, most - 1, desc=True, withscores=True)
+        seen = await store.redis.zrange(own, 0, most - 1, desc=True, withscores=True)
         async with store.redis.pipeline(transaction=False) as tr:
             for fingerprint, _ in seen:
                 tr.hgetall(store.keys.failure_of + fingerprint.decode())

@@ -33,6 +33,20 @@ class Intake:
         await self._convoy.close()
 
     async def _submit(self, jobs: Sequence[Submission]) -> Sequence[Submitted | Exception]:
+        tenants = list(dict.fromkeys(job.tenant for job in jobs))
+        if len(tenants) == 1:
+            return await self._of_one_tenant(jobs)
+        outcomes: dict[str, Submitted | Exception] = {}
+        for tenant in tenants:
+            own = [job for job in jobs if job.tenant == tenant]
+            try:
+                found = await self._of_one_tenant(own)
+            except Exception as error:
+                found = [error] * len(own)
+            outcomes |= zip((job.id for job in own), found, strict=True)
+        return [outcomes[job.id] for job in jobs]
+
+    async def _of_one_tenant(self, jobs: Sequence[Submission]) -> Sequence[Submitted | Exception]:
         try:
             return await self._store.submit(jobs, max_pending=self._max_pending)
         except Exception as error:

@@ -91,6 +91,7 @@ class Submission:
     webhook_events: tuple[str, ...] = ()  # as lua/parts/outbox.lua names them
     fingerprint: str = ""  # of the request, where an idempotency key made the id
     trace: Trace = NO_TRACE
+    tenant: str = ""  # whose it is; '' is nobody's
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ class Job:
     incarnation: str | None = None  # of the worker that runs it, while it runs
     heartbeat_ms: int | None = None  # while it runs
     webhook: str | None = None
+    tenant: str = ""  # whose it is; '' is nobody's
 
 
 @dataclass(frozen=True)

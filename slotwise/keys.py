@@ -6,9 +6,10 @@ fleet) carry the queue's name.
 Keys without a TTL, none of which grows with the number of finished jobs:
     the queue · payload, record and said of a job that has not ended · running, pending:* · promote · unstarted ·
     suspects · leases, worker:*, held:*, hungry (a row a live worker) · cap · audit, log, samples (bounded) ·
-    meter · drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · arq:abort (requests of
-    the last week) · names (a row an algorithm), failures (bounded) · what jobs are listed from: ended:*, errors:*,
-    label:*, labels, expiring (a row a job, or a label of one, until `sweep` finds that its record has expired) ·
+    meter · drained (a worker that was) · catalogue, limits, pace (a row an algorithm) · access, tenants (a row an
+    API key) · arq:abort (requests of the last week) · names (a row an algorithm), failures (bounded) · what jobs
+    are listed from: ended:*, errors:*, label:*, labels, expiring (a row a job, or a label of one, until `sweep`
+    finds that its record has expired) ·
     receivers, due:*, outbox:*, deliveries (what webhooks have not been told yet)
 """
 
@@ -43,6 +44,16 @@ HIDDEN: Final = 9_000_000_000_000_000  # the score in the queue of what no claim
 PER_JOB: Final = (RECORD, PAYLOAD, IN_PROGRESS, RETRY, RESULT, SAID)
 
 
+class _Key:
+    """One of a queue's keys, or the prefix of several: the queue's own prefix with `name` behind it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, keys: Keys, _: type[Keys]) -> str:
+        return keys.prefix + self._name
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keys of one queue: one fleet of workers under one cap."""
@@ -53,109 +64,69 @@ class Keys:
     def prefix(self) -> str:
         return f"{ROOT}{self.queue}:"
 
-    @cached_property
-    def running(self) -> str:
-        """zset id -> ms of admission: the slots that are taken. Its size is what the cap bounds."""
-        return self.prefix + "running"
+    running = _Key("running")
+    """zset id -> ms of admission: the slots that are taken. Its size is what the cap bounds."""
 
-    @cached_property
-    def promote(self) -> str:
-        """zset id -> due ms, of scheduled jobs that get a head start when they fall due."""
-        return self.prefix + "promote"
+    promote = _Key("promote")
+    """zset id -> due ms, of scheduled jobs that get a head start when they fall due."""
 
-    @cached_property
-    def unstarted(self) -> str:
-        """zset id -> ms by which the job must have started, of those that have to."""
-        return self.prefix + "unstarted"
+    unstarted = _Key("unstarted")
+    """zset id -> ms by which the job must have started, of those that have to."""
 
-    @cached_property
-    def suspects(self) -> str:
-        """zset id -> ms: jobs that wait to run alone on a worker, because two workers died under them."""
-        return self.prefix + "suspects"
+    suspects = _Key("suspects")
+    """zset id -> ms: jobs that wait to run alone on a worker, because two workers died under them."""
 
-    @cached_property
-    def cap(self) -> str:
-        """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at` (ms), while one stands."""
-        return self.prefix + "cap"
+    cap = _Key("cap")
+    """hash: `configured`, the cap; `override`, `until` (ms), `reason`, `by`, `at` (ms), while one stands."""
 
-    @cached_property
-    def limits(self) -> str:
-        """hash: `declared:{algorithm}`, its own cap; `override:…` and what goes with it, as in `cap`; `rate:…`,
-        which is "starts window_ms"."""
-        return self.prefix + "limits"
+    limits = _Key("limits")
+    """hash: `declared:{algorithm}`, its own cap; `override:…` and what goes with it, as in `cap`; `rate:…`,
+    which is "starts window_ms"."""
 
-    @cached_property
-    def parked(self) -> str:
-        """set: the algorithms that have a set of parked jobs."""
-        return self.prefix + "parked"
+    parked = _Key("parked")
+    """set: the algorithms that have a set of parked jobs."""
 
-    @cached_property
-    def pending_of(self) -> str:
-        """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none). A job
-        is listed here, in `running_of`, or in `ended_of`."""
-        return self.prefix + "pending:"
+    pending_of = _Key("pending:")
+    """prefix; zset id -> ms of submission: an algorithm's jobs that wait ('': of those that name none). A job
+    is listed here, in `running_of`, or in `ended_of`."""
 
-    @cached_property
-    def running_of(self) -> str:
-        """prefix; zset id -> ms of submission: the slots that an algorithm's jobs take. '': of jobs that name
-        none, and of those that were cancelled before: they take no room of their algorithm."""
-        return self.prefix + "running:"
+    running_of = _Key("running:")
+    """prefix; zset id -> ms of submission: the slots that an algorithm's jobs take. '': of jobs that name
+    none, and of those that were cancelled before: they take no room of their algorithm."""
 
-    @cached_property
-    def parked_of(self) -> str:
-        """prefix; zset id -> score: an algorithm's jobs that were met and might not start."""
-        return self.prefix + "parked:"
+    parked_of = _Key("parked:")
+    """prefix; zset id -> score: an algorithm's jobs that were met and might not start."""
 
-    @cached_property
-    def starts_of(self) -> str:
-        """prefix; zset token -> ms, for as long as the window of the algorithm's rate."""
-        return self.prefix + "starts:"
+    starts_of = _Key("starts:")
+    """prefix; zset token -> ms, for as long as the window of the algorithm's rate."""
 
-    @cached_property
-    def served(self) -> str:
-        """hash function -> number of live workers that serve it."""
-        return self.prefix + "served"
+    served = _Key("served")
+    """hash function -> number of live workers that serve it."""
 
-    @cached_property
-    def hungry(self) -> str:
-        """zset incarnation -> ms until which others leave it slots."""
-        return self.prefix + "hungry"
+    hungry = _Key("hungry")
+    """zset incarnation -> ms until which others leave it slots."""
 
-    @cached_property
-    def hungry_of(self) -> str:
-        """prefix; as `hungry`, of the workers that an algorithm's own cap keeps out; TTL."""
-        return self.prefix + "hungry:"
+    hungry_of = _Key("hungry:")
+    """prefix; as `hungry`, of the workers that an algorithm's own cap keeps out; TTL."""
 
-    @cached_property
-    def drained(self) -> str:
-        """zset process -> ms: the worker processes that take no more jobs. Workers listen to it."""
-        return self.prefix + "drained"
+    drained = _Key("drained")
+    """zset process -> ms: the worker processes that take no more jobs. Workers listen to it."""
 
-    @cached_property
-    def loads(self) -> str:
-        """zset incarnation -> jobs it holds, of those that hold any."""
-        return self.prefix + "loads"
+    loads = _Key("loads")
+    """zset incarnation -> jobs it holds, of those that hold any."""
 
-    @cached_property
-    def meter(self) -> str:
-        """hash: what lua/parts/meter.lua keeps, and `idle`: us that slots stood empty (see slotwise/meter.py)."""
-        return self.prefix + "meter"
+    meter = _Key("meter")
+    """hash: what lua/parts/meter.lua keeps, and `idle`: us that slots stood empty (see slotwise/meter.py)."""
 
-    @cached_property
-    def pace(self) -> str:
-        """hash: `n`, `mean`, `square` of all, and `n:…` of each algorithm: ms for which jobs hold slots; of each
-        algorithm `cpu_n:`, `cpu:`, `peak:`, what they use, and `came:`, `went:`, how many there are (`pace`)."""
-        return self.prefix + "pace"
+    pace = _Key("pace")
+    """hash: `n`, `mean`, `square` of all, and `n:…` of each algorithm: ms for which jobs hold slots; of each
+    algorithm `cpu_n:`, `cpu:`, `peak:`, what they use, and `came:`, `went:`, how many there are (`pace`)."""
 
-    @cached_property
-    def counts(self) -> str:
-        """hash: what the fleet has done so far, for the metrics (see lua/parts/counts.lua)."""
-        return self.prefix + "counts"
+    counts = _Key("counts")
+    """hash: what the fleet has done so far, for the metrics (see lua/parts/counts.lua)."""
 
-    @cached_property
-    def samples(self) -> str:
-        """stream, bounded: what the fleet had done by then (see slotwise/flow.py)."""
-        return self.prefix + "samples"
+    samples = _Key("samples")
+    """stream, bounded: what the fleet had done by then (see slotwise/flow.py)."""
 
     @cached_property
     def of_samples(self) -> list[str]:
@@ -163,51 +134,33 @@ class Keys:
         own = [self.counts, self.meter, self.queue, self.running, self.cap, self.samples]
         return [*own, self.parked, self.suspects, self.parked_of, RECORD]
 
-    @cached_property
-    def log(self) -> str:
-        """stream, bounded: each step that changed who runs, or the cap."""
-        return self.prefix + "log"
+    log = _Key("log")
+    """stream, bounded: each step that changed who runs, or the cap."""
 
-    @cached_property
-    def names(self) -> str:
-        """set: the algorithms that have jobs to list (and, for a while, those that had)."""
-        return self.prefix + "names"
+    names = _Key("names")
+    """set: the algorithms that have jobs to list (and, for a while, those that had)."""
 
-    @cached_property
-    def expiring(self) -> str:
-        """zset of where ended jobs are listed (lua/parts/index.lua) -> ms when their records go."""
-        return self.prefix + "expiring"
+    expiring = _Key("expiring")
+    """zset of where ended jobs are listed (lua/parts/index.lua) -> ms when their records go."""
 
-    @cached_property
-    def ended_of(self) -> str:
-        """prefix, then "state:algorithm"; zset id -> ms of submission: jobs that have ended."""
-        return self.prefix + "ended:"
+    ended_of = _Key("ended:")
+    """prefix, then "state:algorithm"; zset id -> ms of submission: jobs that have ended."""
 
-    @cached_property
-    def errors_of(self) -> str:
-        """prefix; zset id -> ms of submission: the jobs that failed with this type of error."""
-        return self.prefix + "errors:"
+    errors_of = _Key("errors:")
+    """prefix; zset id -> ms of submission: the jobs that failed with this type of error."""
 
-    @cached_property
-    def labels(self) -> str:
-        """hash id -> JSON: the labels of the jobs that have any."""
-        return self.prefix + "labels"
+    labels = _Key("labels")
+    """hash id -> JSON: the labels of the jobs that have any."""
 
-    @cached_property
-    def labelled(self) -> str:
-        """prefix, then "name:value"; zset id -> ms of submission: the jobs with this label."""
-        return self.prefix + "label:"
+    labelled = _Key("label:")
+    """prefix, then "name:value"; zset id -> ms of submission: the jobs with this label."""
 
-    @cached_property
-    def failures(self) -> str:
-        """zset fingerprint -> ms when it was seen last, bounded: the groups of failed jobs."""
-        return self.prefix + "failures"
+    failures = _Key("failures")
+    """zset fingerprint -> ms when it was seen last, bounded: the groups of failed jobs."""
 
-    @cached_property
-    def failure_of(self) -> str:
-        """prefix; hash, TTL: of a group `count`, `first`, `last` (ms), `algorithm`, `type`, `origin`, the latest
-        `error` (JSON), and ids of the latest jobs, `id:{n}`."""
-        return self.prefix + "failure:"
+    failure_of = _Key("failure:")
+    """prefix; hash, TTL: of a group `count`, `first`, `last` (ms), `algorithm`, `type`, `origin`, the latest
+    `error` (JSON), and ids of the latest jobs, `id:{n}`."""
 
     @cached_property
     def of_index(self) -> list[str]:
@@ -215,30 +168,22 @@ class Keys:
         index = [self.names, self.expiring, self.ended_of, self.errors_of, self.labels, self.labelled]
         return [*index, self.failures, self.failure_of, *self.of_moves]
 
-    @cached_property
-    def moves(self) -> str:
-        """stream, bounded, TTL: each move of a job and each change of the slots, while somebody listens to all."""
-        return self.prefix + "moves"
+    moves = _Key("moves")
+    """stream, bounded, TTL: each move of a job and each change of the slots, while somebody listens to all."""
 
     @cached_property
     def of_moves(self) -> list[str]:
         """The last keys of every script that tells of moves, or of the cap."""
         return [self.queue, self.running, self.cap, self.moves]
 
-    @cached_property
-    def receivers(self) -> str:
-        """zset receiver (scheme, host, port) -> ms when its first delivery is due. Workers listen to it."""
-        return self.prefix + "receivers"
+    receivers = _Key("receivers")
+    """zset receiver (scheme, host, port) -> ms when its first delivery is due. Workers listen to it."""
 
-    @cached_property
-    def due_of(self) -> str:
-        """prefix; zset id -> ms: when a receiver is told of each job; of one being told, when others may."""
-        return self.prefix + "due:"
+    due_of = _Key("due:")
+    """prefix; zset id -> ms: when a receiver is told of each job; of one being told, when others may."""
 
-    @cached_property
-    def outbox_of(self) -> str:
-        """prefix; list: what a job's webhook has not been told yet, oldest first (lua/parts/outbox.lua)."""
-        return self.prefix + "outbox:"
+    outbox_of = _Key("outbox:")
+    """prefix; list: what a job's webhook has not been told yet, oldest first (lua/parts/outbox.lua)."""
 
     @cached_property
     def of_outbox(self) -> list[str]:
@@ -246,49 +191,42 @@ class Keys:
         token", what is being told ('-': nobody does now) or was tried in vain."""
         return [self.receivers, self.due_of, self.outbox_of, self.prefix + "deliveries"]
 
-    @cached_property
-    def attempts_of(self) -> str:
-        """prefix; list of JSON, bounded, TTL: the attempts to tell a job's webhook."""
-        return self.prefix + "attempts:"
+    attempts_of = _Key("attempts:")
+    """prefix; list of JSON, bounded, TTL: the attempts to tell a job's webhook."""
 
-    @cached_property
-    def audit(self) -> str:
-        """list of JSON entries, newest first, bounded: who changed which cap, when, why, from what, to what."""
-        return self.prefix + "audit"
+    audit = _Key("audit")
+    """list of JSON entries, newest first, bounded: who changed which cap, when, why, from what, to what."""
 
     @cached_property
     def of_caps(self) -> list[str]:
         """What every move that changes a cap begins with."""
         return [self.cap, self.limits, self.audit, self.log, self.meter, self.running]
 
-    @cached_property
-    def leases(self) -> str:
-        """hash incarnation -> "sequence length_ms": what observers watch."""
-        return self.prefix + "leases"
+    leases = _Key("leases")
+    """hash incarnation -> "sequence length_ms": what observers watch."""
 
-    @cached_property
-    def catalogue(self) -> str:
-        """hash algorithm -> JSON: what the workers of this queue have published."""
-        return self.prefix + "catalogue"
+    catalogue = _Key("catalogue")
+    """hash algorithm -> JSON: what the workers of this queue have published."""
 
-    @cached_property
-    def ended(self) -> str:
-        """channel: the id of each job that reached a terminal state."""
-        return self.prefix + "ended"
+    access = _Key("access")
+    """hash name -> JSON: the API keys, hashed (slotwise/apikeys.py)."""
 
-    @cached_property
-    def told(self) -> str:
-        """channel: the id of each job whose stream `said` has something new."""
-        return self.prefix + "told"
+    tenants = _Key("tenants")
+    """hash: `known:{tenant}`; its limits `pending:…`, `running:…`, `rate:…` ("count window_ms"); `tat:…`, the
+    ms at which that rate is whole again; `served:…`, when a job of its started last ('': of nobody's)."""
+
+    ended = _Key("ended")
+    """channel: the id of each job that reached a terminal state."""
+
+    told = _Key("told")
+    """channel: the id of each job whose stream `said` has something new."""
 
     def serves(self, incarnation: str) -> str:
         """set: the functions that this worker's start serves."""
         return f"{self.prefix}serves:{incarnation}"
 
-    @cached_property
-    def workers(self) -> str:
-        """prefix of `worker`."""
-        return self.prefix + "worker:"
+    workers = _Key("worker:")
+    """prefix of `worker`."""
 
     def worker(self, incarnation: str) -> str:
         """hash: the worker's name, host, process (random), version, slots; when it was `seen` last (ms), and since

@@ -20,7 +20,7 @@ ALL: Final = frozenset(State)
 FIELDS: Final = (
     *("created", "incarnation", "state", "algorithm", "error", "priority", "timeout", "labels", "due", "started"),
     *("ended", "attempt", "max_attempts", "cancel_requested", "worker", "ready", "reason", "reopened"),
-    *("ended_waiting", "progress", "progress_of", "account"),
+    *("ended_waiting", "progress", "progress_of", "account", "tenant"),
 )
 
 
@@ -95,7 +95,7 @@ async def _look(
         return [], None
     keys = [own.queue, ABORT, own.workers, own.pending_of, own.running_of, *PER_JOB, *own.of_index]
     place: Sequence[scripts.Arg] = ("", "") if after is None else (after.ms, after.id)
-    args = ["", most, MOST_LOOKS, MOST_BYTES, *wanted.args(), *place, tell, *FIELDS]
+    args = ["", most, MOST_LOOKS, MOST_BYTES, *wanted.args(), *place, tell, store.whose, *FIELDS]
     with reachable():
         _, goes_on, rows = await scripts.LIST.run(store.redis, keys, args)
     return rows, Place(goes_on[0].decode(), goes_on[1]) if goes_on else None

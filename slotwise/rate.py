@@ -1,6 +1,7 @@
 """How often an algorithm's jobs may start: `100/minute` is at most 100 starts in any 60 seconds.
 
-Counted by claim.lua (lua/parts/room.lua), in the same step as the caps.
+Counted by claim.lua (lua/parts/room.lua), in the same step as the caps. And how often a tenant may submit, counted
+by submit.lua (lua/parts/bounds.lua).
 """
 
 from __future__ import annotations
@@ -43,3 +44,13 @@ class Rate:
     def __str__(self) -> str:
         units = {window_ms: unit for unit, window_ms in WINDOWS.items()}
         return f"{self.starts}/{units.get(self.window_ms, f'{self.window_ms} ms')}"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What is left of a tenant's rate: `remaining` of `count` in `window_ms`, whole again in `reset_ms`."""
+
+    count: int
+    window_ms: int
+    remaining: int
+    reset_ms: int

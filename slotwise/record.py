@@ -40,6 +40,8 @@ def submit_args(job: Submission) -> list[str | bytes | int | float]:
         fields["labels"] = to_json(job.labels)
     if job.webhook is not None:
         fields |= {"webhook": job.webhook, "webhook_events": " ".join(job.webhook_events)}
+    if job.tenant:
+        fields["tenant"] = job.tenant
     due = "" if job.due_ms is None else job.due_ms
     flat = [part for pair in fields.items() for part in pair]
     within = "" if job.start_within_ms is None else job.start_within_ms
@@ -62,6 +64,7 @@ def as_queued(job: Submission, now_ms: int) -> Job:
         created_ms=now_ms,
         due_ms=job.due_ms if job.due_ms is not None else now_ms,
         webhook=job.webhook,
+        tenant=job.tenant,
     )
 
 
@@ -112,6 +115,7 @@ def read_job(
         incarnation=_text(fields.get("incarnation")) if state is State.RUNNING else None,
         account=_account(_json(fields.get("account"))) if state in TERMINAL else NO_ACCOUNT,
         webhook=_text(fields.get("webhook")),
+        tenant=_text(fields.get("tenant")) or "",
     )
 
 

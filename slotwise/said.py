@@ -57,6 +57,8 @@ async def output(store: Store, job_id: str) -> tuple[int, bytes] | None:
 
     Raises: SlotwiseError `store-unavailable`.
     """
+    if not await store.owns(job_id):
+        return None
     with reachable():
         async with store.redis.pipeline(transaction=True) as tr:
             tr.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)

@@ -26,7 +26,8 @@ from slotwise.limits import (
 )
 from slotwise.networks import Allowed
 
-SECRETS = frozenset({"REDIS_URL", "WEBHOOK_SECRET"})  # settings that a job's process has no business to know
+# settings that a job's process has no business to know
+SECRETS = frozenset({"REDIS_URL", "WEBHOOK_SECRET", "SLOTWISE_KEY"})
 HIDDEN = frozenset({"WEBHOOK_SECRET"})  # settings that no message repeats
 MOST_SECRETS = 2
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -49,9 +50,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address that the front end listens on")
     port: int = Field(8000, ge=0, le=65_535, description="port that the front end listens on; 0: any free one")
-    allow_unauthenticated: bool = Field(
-        False, description="serve beyond loopback although there is no authentication"
-    )
+    allow_unauthenticated: bool = Field(False, description="serve beyond loopback although no API key was made")
+    metrics_public: bool = Field(False, description="answer GET /metrics without an API key where there are some")
+    health_public: bool = Field(True, description="the same for GET /healthz and GET /readyz")
     data_dir: Path = Field(Path(".slotwise"), description="the embedded server's data")
     algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -176,14 +177,19 @@ class Settings(BaseSettings):
         """Whether somebody set `name`, rather than left it at its default."""
         return name in self.model_fields_set
 
-    def check_bind(self) -> None:
-        """Refuse to serve everybody by accident. Raises: SlotwiseError `invalid-settings`."""
-        if self.host not in LOOPBACK and not self.allow_unauthenticated:
-            raise SlotwiseError(
-                "invalid-settings",
-                f"HOST={self.host} lets anybody on the network run jobs: there is no authentication. "
-                "Keep HOST=127.0.0.1, or say ALLOW_UNAUTHENTICATED=1 if something in front guards it.",
-            )
+    @property
+    def open_without_keys(self) -> bool:
+        """Whether everybody who reaches the front end may do everything, for as long as no API key was made."""
+        return self.host in LOOPBACK or self.allow_unauthenticated
+
+    def no_keys(self) -> SlotwiseError:
+        """Why the front end does not start without API keys."""
+        return SlotwiseError(
+            "invalid-settings",
+            f"HOST={self.host} lets anybody on the network run jobs: there is no API key. Make one with `slotwise "
+            "keys create NAME --scope admin`, keep HOST=127.0.0.1, or say ALLOW_UNAUTHENTICATED=1 if something in "
+            "front guards it.",
+        )
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:

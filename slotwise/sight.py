@@ -31,13 +31,15 @@ class Sight:
 
 async def sight(store: Store, job_id: str, after: str = FIRST) -> Sight | None:
     """None when nobody knows the job. Raises: SlotwiseError `store-unavailable`."""
+    if not await store.owns(job_id):
+        return None
     with reachable():
         parts = await _look(store, job_id, after, whole=False)
         if not _ours(parts):
             parts = await _look(store, job_id, after, whole=True)
     record, score, expires_ms, rows, payload, envelope = parts
     job = read_job(job_id, record, payload, envelope, score, expires_ms, None)
-    if job is None:
+    if job is None or not store.sees(job):
         return None
     read = rows[-1][0].decode() if rows else after
     return Sight(replace(job, params=None, result=None), all_of(rows), read, len(rows) == PAGE)

@@ -123,13 +123,16 @@ class RunningJob:
     worker: str | None
     since_ms: int
     heartbeat_ms: int | None
+    tenant: str = ""
 
     @classmethod
     def of(cls, reply: Sequence[bytes]) -> Self:
-        job_id, algorithm, worker, since, seen = reply
+        job_id, algorithm, worker, since, seen, tenant = reply
         since_ms = int(float(since))
         heartbeat_ms = max(int(seen), since_ms) if seen else None
-        return cls(_text(job_id), _text(algorithm) or None, _text(worker) or None, since_ms, heartbeat_ms)
+        return cls(
+            _text(job_id), _text(algorithm) or None, _text(worker) or None, since_ms, heartbeat_ms, _text(tenant)
+        )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Only this module, `claims` (the worker's half) and `lease` (blocking, for thread
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -17,12 +18,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from slotwise import scripts, wire
+from slotwise import scripts
 from slotwise.away import reachable
+from slotwise.bounds import refused, reused
 from slotwise.claims import Claims
 from slotwise.counts import Counts
 from slotwise.endpoint import Endpoint
-from slotwise.errors import JobError, SlotwiseError, queue_full, unknown_job
+from slotwise.errors import JobError, SlotwiseError, unknown_job
 from slotwise.explain import Facts
 from slotwise.job import Job, Slots, Submission
 from slotwise.keys import ABORT, PAYLOAD, PER_JOB, RECORD, RESULT, Keys
@@ -30,8 +32,9 @@ from slotwise.moves import Moves
 from slotwise.news import News
 from slotwise.outbox import Outbox
 from slotwise.packing import packed
-from slotwise.rate import Rate
-from slotwise.reads import Reads
+from slotwise.published import entries_of, published
+from slotwise.rate import Quota
+from slotwise.reads import Read, Reads
 from slotwise.record import as_queued, submit_args
 from slotwise.retry import as_retried, retry_args
 
@@ -44,10 +47,14 @@ LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job that was put into the queue; `replayed` when the same request had done so before."""
+    """A job that was put into the queue; `replayed` when the same request had done so before.
+
+    `quota`: what is left of its tenant's rate; None where it has none.
+    """
 
     job: Job
     replayed: bool
+    quota: Quota | None = None
 
 
 class Store:
@@ -59,6 +66,26 @@ class Store:
         self.claims = Claims(redis, self.keys)
         self.outbox = Outbox(redis, self.keys)
         self.reads = Reads(redis, self.keys)
+        self.whose = ""
+
+    def seen_by(self, whose: str) -> Self:
+        """This store as a tenant sees it: no job but its own. '': as it is."""
+        if not whose:
+            return self
+        seen = copy(self)
+        seen.whose = whose
+        return seen
+
+    def sees(self, job: Job) -> bool:
+        return self.whose in ("", job.tenant)
+
+    async def owns(self, job_id: str) -> bool:
+        """Whether the job is one that is seen here; asked first, so that others' are as if they did not exist."""
+        if not self.whose:
+            return True
+        with reachable():
+            tenant = await self.redis.execute_command("HGET", RECORD + job_id, "tenant")
+        return bool(tenant == self.whose.encode())
 
     @classmethod
     async def connect(cls, url: str, keys: Keys | None = None, *, timeout_seconds: float = 2.0) -> Self:
@@ -88,6 +115,8 @@ class Store:
         """
         if not 1 <= len(jobs) <= MAX_BATCH:
             raise ValueError(f"a submit takes 1 to {MAX_BATCH} jobs")
+        if len({job.tenant for job in jobs}) > 1:
+            raise ValueError("a submit takes one tenant's jobs")
         args: list[scripts.Arg] = ["", max_pending, len(jobs)]
         for job in jobs:
             args += submit_args(job)
@@ -96,29 +125,36 @@ class Store:
         keys = self._job_keys(
             *kept, own.limits, own.parked, own.served, own.catalogue, own.pending_of, own.parked_of
         )
-        keys += own.of_index
+        keys += [own.tenants, *own.of_index]
         with reachable():
             reply = await scripts.SUBMIT.run(self.redis, keys, args)
         if reply[0] == b"full":
-            raise queue_full(max_pending, len(jobs), reply[2], reply[3])
+            raise refused(reply[2:], max_pending=max_pending, jobs=len(jobs))
         if reply[0] == b"conflict":
-            raise _reused()
+            raise reused()
+        quota = Quota(*map(int, reply[3])) if reply[3] else None
         return [
-            await self._submitted(job, outcome == b"replayed", int(reply[1]))
+            await self._submitted(job, outcome == b"replayed", int(reply[1]), quota)
             for job, outcome in zip(jobs, reply[2], strict=True)
         ]
 
-    async def _submitted(self, job: Submission, replayed: bool, now_ms: int) -> Submitted:
+    async def _submitted(self, job: Submission, replayed: bool, now_ms: int, quota: Quota | None) -> Submitted:
         if not replayed:
-            return Submitted(as_queued(job, now_ms), replayed=False)
+            return Submitted(as_queued(job, now_ms), replayed=False, quota=quota)
         known = await self.job(job.id)
         if known is None:  # it has expired since
-            raise _reused()
-        return Submitted(known, replayed=True)
+            raise reused()
+        return Submitted(known, replayed=True, quota=quota)
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""
-        return (await self.reads.job(job_id))[0]
+        return (await self._read(job_id))[0]
+
+    async def _read(self, job_id: str) -> Read:
+        if not await self.owns(job_id):
+            return None, None
+        job, envelope = await self.reads.job(job_id)
+        return (job, envelope) if job and self.sees(job) else (None, None)
 
     async def cancel(self, job_id: str, *, keep_ms: int) -> Cancelled:
         """End a waiting job, or ask for the end of a running one. The record is kept for `keep_ms`."""
@@ -134,8 +170,8 @@ class Store:
         waiting = [own.queue, own.running, own.promote, own.unstarted, ABORT]
         counted = [own.counts, own.parked, own.served, own.catalogue, own.parked_of, own.pending_of]
         id = job_id.encode("utf-8", "surrogateescape")
-        keys = [*self._job_keys(*waiting, *counted), *own.of_outbox, *own.of_index]
-        return keys, [id, "", keep_ms, error, own.ended]
+        args: list[scripts.Arg] = [id, "", keep_ms, error, own.ended, self.whose]
+        return [*self._job_keys(*waiting, *counted), *own.of_outbox, *own.of_index], args
 
     async def retry(self, job_id: str, *, level_ms: float, max_pending: int) -> Job:
         """Let a job that failed or was cancelled wait again; each level of its priority is worth `level_ms`.
@@ -144,16 +180,18 @@ class Store:
         `already-finished`, `not-kept`, `queue-full`.
         """
         own, token = self.keys, secrets.token_hex(16)
-        keys = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of, *own.of_index]
+        keys = [*self._ended_job_keys(), own.cap, own.pace, own.pending_of, own.tenants, *own.of_index]
         for _ in range(LOOKS):
-            job, envelope = await self.reads.job(job_id)
+            job, envelope = await self._read(job_id)
             if job is None:
                 raise unknown_job(job_id)
-            args = retry_args(job, envelope, token, level_ms, max_pending)
+            args = [*retry_args(job, envelope, token, level_ms, max_pending), self.whose]
             with reachable():
                 outcome, *told = await scripts.RETRY.run(self.redis, keys, args)
             if outcome == b"full":
-                raise queue_full(max_pending, 1, *told)
+                raise refused(told, max_pending=max_pending, jobs=1)
+            if outcome == b"unknown":
+                raise unknown_job(job_id)
             if outcome == b"ok":
                 return as_retried(job, *told)
         raise SlotwiseError("still-active", "Somebody else uses the job's id at this moment: look at it again.")
@@ -163,16 +201,19 @@ class Store:
         own = self.keys
         keys = [own.queue, own.running, own.cap, own.limits, own.parked, own.served, own.suspects, own.pace]
         keys += [own.leases, own.running_of, own.parked_of, own.starts_of, own.workers, *PER_JOB]
+        keys.append(own.tenants)
         with reachable():
-            reply = await scripts.EXPLAIN.run(self.redis, keys, [job_id, "", HOLDERS])
+            reply = await scripts.EXPLAIN.run(self.redis, keys, [job_id, "", HOLDERS, self.whose])
         return None if reply[0] == b"gone" else Facts.of(reply)
 
     async def erase(self, job_id: str) -> None:
         """Forget a job that has ended. Raises: SlotwiseError `job-not-found`, `still-active`."""
         keys = [*self._ended_job_keys(), self.keys.attempts_of, *self.keys.of_index]
+        if not await self.owns(job_id):
+            raise unknown_job(job_id)
         with reachable():
             known = await self.redis.exists(RECORD + job_id, PAYLOAD + job_id, RESULT + job_id)
-            outcome = await scripts.ERASE.run(self.redis, keys, [job_id])
+            outcome = await scripts.ERASE.run(self.redis, keys, [job_id, self.whose])
         if outcome == b"active":
             raise SlotwiseError("still-active", "The job has not ended: cancel it first, and erase it then.")
         if outcome == b"unknown" and not known:  # else its reply was lost, and this is the second sending
@@ -197,7 +238,7 @@ class Store:
         """Put algorithms (as `Algorithm.describe()` gives them) into the catalogue, with what they declare."""
         keys = [*self.keys.of_caps, self.keys.catalogue, *self.keys.of_moves]
         for at in range(0, len(entries), MAX_BATCH):
-            rows = [part for entry in entries[at : at + MAX_BATCH] for part in _published(entry)]
+            rows = [part for entry in entries[at : at + MAX_BATCH] for part in published(entry)]
             with reachable():
                 await scripts.PUBLISH.run(self.redis, keys, [by, "", *rows])
 
@@ -208,7 +249,7 @@ class Store:
                 tr.hgetall(self.keys.catalogue)
                 tr.hkeys(self.keys.served)
                 rows, served = await tr.execute()
-        return {entry["name"]: entry | {"served": name in served} for name, entry in _entries(rows)}
+        return {entry["name"]: entry | {"served": name in served} for name, entry in entries_of(rows)}
 
     async def counts(self) -> Counts:
         """What the fleet has done so far."""
@@ -233,32 +274,3 @@ class Store:
     def _ended_job_keys(self) -> list[str]:
         keys = self.keys
         return self._job_keys(keys.queue, keys.running, keys.promote, keys.unstarted, keys.suspects, ABORT)
-
-
-def _entries(rows: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Of the catalogue, in order, less what no worker wrote."""
-    for name, row in sorted(rows.items()):
-        try:
-            entry = wire.decode(row)
-            if entry["name"].encode() == name and isinstance(entry["parameters"], dict):
-                yield name, entry
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-
-
-def _reused() -> SlotwiseError:
-    text = (
-        "this Idempotency-Key belongs to another request, or to one whose jobs are kept no longer: use a new key"
-    )
-    return SlotwiseError("idempotency-key-reused", text)
-
-
-def _published(entry: Mapping[str, Any]) -> tuple[scripts.Arg, ...]:
-    """An algorithm as publish.lua takes it."""
-    cap, rate = entry.get("max_concurrent"), entry.get("rate")
-    return (
-        entry["name"],
-        to_json(entry),
-        "" if cap is None else cap,
-        "" if rate is None else Rate.of(rate).as_stored(),
-    )

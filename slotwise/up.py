@@ -5,6 +5,7 @@ Starts, watches and ends processes, and says so. Never touches jobs: what a job 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from slotwise import datadir, embedded
-from slotwise.address import Address
+from slotwise.address import SHUT, Address
 from slotwise.binary import find_binary
+from slotwise.bind import check_bind
 from slotwise.errors import SlotwiseError
 from slotwise.part import Child, Part
 from slotwise.settings import Settings
@@ -32,7 +34,6 @@ REFUSED: Final = 2  # exit status of a part whose settings are wrong: starting i
 
 def run(settings: Settings, *, find_binary: Callable[[], Path] = find_binary) -> int:
     """Run until told to stop; the exit status. Raises: SlotwiseError, before or while the first start."""
-    settings.check_bind()
     data = datadir.prepared(settings.data_dir)
     with Signals() as signals, _alone(data) as claim:
         address = Address.free(settings.host, settings.port)
@@ -51,6 +52,7 @@ class Supervisor:
         signals: Signals,
         find_binary: Callable[[], Path],
     ) -> None:
+        self._settings = settings
         self._data = data
         self._address = address
         self._signals = signals
@@ -88,8 +90,13 @@ class Supervisor:
                 self._grumble("the server")
                 self._signals.wait(POLL_SECONDS / 4)
         if not self._signals.stops:
+            self._check_bind()
             self._front_end.start(time.monotonic())
             self._worker.start(time.monotonic())
+
+    def _check_bind(self) -> None:
+        if not self._settings.open_without_keys:
+            asyncio.run(check_bind(self._settings, embedded.redis_url(self._settings)))
 
     def _server_ready(self) -> bool:
         server = self._server.running
@@ -207,6 +214,8 @@ def _env(**ours: str) -> dict[str, str]:
 
 
 def _served(catalogue: object) -> bool:
+    if catalogue is SHUT:  # it answers, and does not say: the worker was started
+        return True
     algorithms = catalogue.get("algorithms") if isinstance(catalogue, dict) else None
     return isinstance(algorithms, list) and any(
         isinstance(algorithm, dict) and algorithm.get("served") is True for algorithm in algorithms

@@ -75,6 +75,7 @@ class _JobFields(TypedDict):
     worker: str | None
     webhook: Annotated[str | None, Field(description="Whom its end is told.")]
     labels: dict[str, str]
+    tenant: Annotated[str | None, Field(description="The name of the API key whose it is.")]
     usage: Usage | None
     urls: JobUrls
 
@@ -129,6 +130,7 @@ def job_object(job: Job) -> JobObject:
         "worker": job.worker,
         "webhook": job.webhook,
         "labels": job.labels,
+        "tenant": job.tenant or None,
         "usage": usage(job.account),
         "urls": {
             "self": url,

@@ -24,7 +24,7 @@ from tests.witness import ADDRESS, Witness
 # keys without a TTL that do not grow with jobs; see slotwise/keys.py
 LASTING = {
     *("cap", "audit", "drained", "catalogue", "limits", "log", "counts", "meter", "pace", "parked", "names"),
-    *("failures", "samples"),
+    *("failures", "samples", "access", "tenants"),
 }
 
 

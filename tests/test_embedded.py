@@ -223,7 +223,7 @@ def test_a_deep_directory_has_a_short_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     server = embedded.start(deep)
     try:
-        assert len(server.url) < 110
+        assert len(server.url.partition("@")[2]) < 104  # what a Unix socket's path may have, on macOS
         with client(server) as connection:
             assert connection.ping()
     finally:

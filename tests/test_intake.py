@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from slotwise.apikeys import ApiKeys
 from slotwise.errors import SlotwiseError
 from slotwise.intake import MOST_BYTES, Intake
 from slotwise.job import Submission
 from slotwise.store import Store, Submitted
+from slotwise.tenant import Bounds, Scope
 from tests.hand import a_job
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -141,3 +143,16 @@ async def test_one_alone_is_told_what_the_store_says(store: Store, most: int) ->
     async with intake_of(store, max_pending=most) as intake:
         [told] = await gathered(intake, [lone()])
         assert isinstance(told, Submitted if most else SlotwiseError)
+
+
+async def test_each_tenant_has_a_group_of_its_own(store: Store) -> None:
+    """Those of several that come at once are not mixed up, nor do they share a fate."""
+    await ApiKeys(store.redis, store.keys).create("a", Scope.SUBMIT, Bounds(max_pending=1))
+    await ApiKeys(store.redis, store.keys).create("b", Scope.SUBMIT, Bounds())
+    async with intake_of(store) as intake:
+        jobs = [lone(), *(lone(tenant=tenant) for tenant in "abab")]
+        told = await gathered(intake, jobs)
+        kinds = [each.code if isinstance(each, SlotwiseError) else "ok" for each in told]
+        assert kinds == ["ok", "ok", "ok", "queue-full", "ok"]
+        stands = [await store.redis.zcard(f'{store.keys.parked_of}"{tenant}') for tenant in "ab"]
+        assert stands == [1, 2]

@@ -321,9 +321,10 @@ async def test_a_retry_whose_reply_is_lost_is_sent_again_and_no_conflict(
 async def test_a_retry_sent_again_late_moves_nothing(store: Store, worker: StandInWorker) -> None:
     await failed(worker)
     keys = [*(getattr(store.keys, name) for name in ("queue", "running", "promote", "unstarted", "suspects"))]
-    keys += [ABORT, *PER_JOB, store.keys.cap, store.keys.pace, store.keys.pending_of, *store.keys.of_index]
+    keys += [ABORT, *PER_JOB, store.keys.cap, store.keys.pace, store.keys.pending_of, store.keys.tenants]
+    keys += store.keys.of_index
     envelope = await store.redis.get(RESULT + "0" * 32)
-    args: list[Any] = ["0" * 32, "", "token", 10, 0, envelope, wire.payload_of(envelope)]
+    args: list[Any] = ["0" * 32, "", "token", 10, 0, envelope, wire.payload_of(envelope), ""]
     first = await scripts.RETRY.run(store.redis, keys, args)
     [grant] = await worker.claim()
     assert await scripts.RETRY.run(store.redis, keys, args) == first, "while it runs"

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,8 +21,10 @@ from typing import Any
 
 import pytest
 import redis
+from click.testing import CliRunner
 
 from slotwise import embedded
+from slotwise.cli import main
 from slotwise.keys import Keys
 from slotwise.settings import Settings
 from tests.facts import wait_until
@@ -309,6 +312,17 @@ def test_with_redis_url_it_starts_no_server(start: Start, tmp_path: Path) -> Non
         assert server.state() == "ready"
     finally:
         server.stop()
+
+
+def test_where_there_are_keys_it_is_ready_beyond_loopback(start: Start, redis_url: str) -> None:
+    made = CliRunner(env={"REDIS_URL": redis_url}).invoke(main, ["keys", "create", "me", "--scope", "admin"])
+    assert made.exit_code == 0
+    up = start(REDIS_URL=redis_url, HOST="0.0.0.0")
+    url = up.ready()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        get(url + "/jobs")
+    up.signal(signal.SIGINT)
+    assert up.ended() == 0
 
 
 def test_a_second_start_in_the_same_directory_names_the_first(start: Start) -> None:

@@ -29,6 +29,7 @@ QUEUED: dict[str, Any] = NOT_YET | {
     "reason": "queued",
     "cancel_requested": False,
     "labels": {},
+    "tenant": None,
     "urls": {"self": "/jobs/ab12", "result": None, "events": "/jobs/ab12/events", "cancel": "/jobs/ab12/cancel"},
 }
 

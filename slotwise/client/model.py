@@ -80,6 +80,7 @@ class Job(Told):
     worker: str | None = None
     webhook: str | None = None
     labels: dict[str, str] = {}
+    tenant: str | None = None
     usage: Usage | None = None
     urls: dict[str, str | None] = {}
 

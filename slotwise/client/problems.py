@@ -199,6 +199,22 @@ class StoreUnavailable(ApiError):
     """503: the service cannot reach its store."""
 
 
+class MalformedRequest(ApiError):
+    """400: what came is no HTTP request."""
+
+
+class RequestTimeout(ApiError):
+    """408: the request took too long to come."""
+
+
+class HeadersTooLarge(ApiError):
+    """431."""
+
+
+class TooManyConnections(ApiError):
+    """503: the front end has as many connections as it takes, in all or from this address."""
+
+
 class TooManyListeners(ApiError):
     """503: the front end has as many open streams as it takes."""
 

@@ -5,6 +5,7 @@
 --       8 served  9 catalogue  10 prefixes of the sets of an algorithm: parked, pending  12.. record, payload, in-progress, retry, result, said prefixes,
 --       then the outbox, the index, moves
 -- ARGV  1 id  2 now ms ('' = TIME)  3 ms to keep record and envelope  4 error JSON  5 channel of ended jobs
+--       6 tenant who asks ('' = may see all)
 -- returns  'cancelled' | 'already-cancelled' | 'requested' | 'finished' | 'unknown'
 --
 -- after: a pending job is `cancelled`; a running one stays `running`, is marked in arq's own abort set, and
@@ -25,8 +26,12 @@ local ENDED = ARGV[5]
 -- part: outbox
 -- part: moves
 -- part: ending
+-- part: owner
 local id, now = ARGV[1], clock(ARGV[2])
 
+if not is_seen_by(id, ARGV[6]) then
+  return 'unknown'
+end
 if redis.call('ZSCORE', RUNNING, id) then
   redis.call('HSET', RECORD .. id, 'cancel_requested', 1)
   redis.call('ZADD', ABORT, now, id)

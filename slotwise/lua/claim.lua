@@ -6,7 +6,7 @@
 -- KEYS  1 queue  2 running  3 promote  4 cap  5 leases  6 worker  7 held  8 abort  9 suspects  10 unstarted
 --       11 limits  12 parked  13 serves  14 served  15 catalogue  16 hungry  17 loads  18 log  19 meter  20 counts
 --       21 prefixes of the sets of an algorithm: running, parked, starts, pending, hungry  26.. record, payload,
---       in-progress, retry, result, said prefixes  32.. the outbox  36.. the index, moves
+--       in-progress, retry, result, said prefixes  32 tenants  33.. the outbox  37.. the index, moves
 -- ARGV  1 incarnation  2 number of this exchange  3 slots asked for  4 random prefix of the tokens
 --       5 whose requests to cancel count: 'requested' (made over HTTP) or 'any' (all of arq:abort)
 --       6 '1': tell which of the jobs that the worker holds are to be cancelled  7 worker's name
@@ -18,14 +18,14 @@
 --          notice = '' | 'expired' (no payload) | 'abort' (its cancel was asked for) | 'lost'
 --
 -- after: a granted job is `running`, out of sight in the queue (score HIDDEN, as a visibility timeout does),
--- held by this incarnation under a token that fences every later move. The same exchange sent again (its reply
+-- held by this incarnation under a token that fences every later move, and says whose slot it is: '@' and the tenant are
+-- its end. The same exchange sent again (its reply
 -- was lost) grants nothing new and returns what it granted, as far as it is still held. One that arrives after a
 -- later one grants nothing: nobody hears its reply.
 local QUEUE, RUNNING, PROMOTE, CAP, LEASES, WORKER, HELD, ABORT, SUSPECTS, UNSTARTED, LIMITS, PARKED, SERVES, SERVED,
   CATALOGUE, HUNGRY, LOADS, LOG, METER, COUNTS, RUNNING_OF, PARKED_OF, STARTS_OF, PENDING_OF, HUNGRY_OF,
-  RECORD, PAYLOAD, IN_PROGRESS, RETRY, _, SAID, RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
+  RECORD, PAYLOAD, IN_PROGRESS, RETRY, _, SAID, TENANTS, RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; past every due time, below 2^53
-local ABORT_MS = 604800000  -- that a request to cancel is remembered: a week
 local LOOK_AT_MOST = 200  -- entries passed over in one call
 local LEFT_MS = 20  -- until a claim that left slots to a hungry worker looks whether it came
 local AT_A_TIME = 500  -- entries read in one step: Lua unpacks a few thousand values at most
@@ -51,22 +51,9 @@ end
 local now, exact = clock(ARGV[8])
 mind_setback(exact)
 
-local function to_cancel(id)
-  return redis.call('ZSCORE', ABORT, id)
-    and (ARGV[5] == 'any' or redis.call('HEXISTS', RECORD .. id, 'cancel_requested') == 1)
-end
-
+-- part: aborts
 -- part: granting
-local grants, cancels = {}, {}
-if ARGV[6] == '1' and redis.call('EXISTS', ABORT) == 1 then
-  redis.call('ZREMRANGEBYSCORE', ABORT, '-inf', now - ABORT_MS)  -- of jobs that had ended before
-  local held = redis.call('HKEYS', HELD)
-  for _, id in ipairs(held) do
-    if to_cancel(id) then
-      cancels[#cancels + 1] = id
-    end
-  end
-end
+local grants, cancels, picked = {}, ARGV[6] == '1' and held_to_cancel(now) or {}, #ARGV > 8
 
 local cap, reverts_in = cap_in_force(CAP, now)
 local latest = tonumber(redis.call('HGET', WORKER, 'exchange') or 0)
@@ -95,16 +82,6 @@ local function place(id, score)
   queue_scores[#queue_scores + 1], queue_scores[#queue_scores + 2] = score, id
 end
 
--- A cancel from before the job was enqueued was meant for an earlier job of this id: it is forgotten.
-local function meant_for(id, r, asked_at, payload)
-  local enqueued = not r.cancel_requested and payload and string.match(string.sub(payload, -40), '"et":(%d+)}$')
-  if enqueued and tonumber(asked_at) < tonumber(enqueued) then
-    redis.call('ZREM', ABORT, id)
-    return false
-  end
-  return ARGV[5] == 'any' or r.cancel_requested
-end
-
 local opens_at = nil  -- when the first of the limits that were met opens by time alone
 local function opens(at)
   opens_at = math.min(at, opens_at or at)
@@ -114,6 +91,7 @@ end
 -- part: share_of
 -- part: room
 -- part: parking
+-- part: tenants
 local function start(id, token, algorithm, runs, created)
   tokens[#tokens + 1], tokens[#tokens + 2] = id, algorithm and token .. ' ' .. algorithm or token
   slots[#slots + 1], slots[#slots + 2] = exact, id
@@ -122,6 +100,11 @@ local function start(id, token, algorithm, runs, created)
     take_room(algorithm, token)
   end
   enter_running(algorithm and runs and algorithm or '', id, created)
+  local whose = tenant_in(token)
+  if whose then
+    enter_running(MARK .. whose, id, created)
+    take_share(whose)
+  end
 end
 
 -- part: idle
@@ -129,8 +112,12 @@ local function admit(id, score, payload, asked_at, alone)
   local r = record_of(id, 'pending')
   local cancelled = asked_at and meant_for(id, r, asked_at, payload)
   local algorithm = algorithm_of(r.algorithm, payload)
+  local mark = r.tenant and MARK .. r.tenant or ''
   if algorithm then
-    leave_parking(id, algorithm)
+    leave_parking(id, algorithm .. mark)
+  end
+  if r.tenant then
+    leave_parking(id, mark)
   end
   if not alone and r.deaths == DEATHS - 1 and not cancelled then
     place(id, HIDDEN)
@@ -143,7 +130,11 @@ local function admit(id, score, payload, asked_at, alone)
     return
   end
   if algorithm and not cancelled and room(algorithm) <= 0 then
-    park(id, algorithm, r.score or score, not r.state and created_of(nil, payload, score))
+    park(id, algorithm .. mark, r.score or score, not r.state and created_of(nil, payload, score))
+    return
+  end
+  if r.tenant and not cancelled and (room_of_tenant(r.tenant) <= 0 or (keyed and not (left_parking[id] or picked or alone))) then
+    park(id, mark, r.score or score)
     return
   end
   if r.expires then
@@ -163,12 +154,13 @@ local function admit(id, score, payload, asked_at, alone)
   r.attempt = r.attempt + 1
   local created = created_of(r.created, payload, score)
   local token = prefix .. #grants .. (r.tells and 'w' or '')  -- 'w': its moves are told to a webhook
+    .. ((keyed or r.tenant) and '@' .. (r.tenant or '') or '')
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', r.attempt, 'started', now, 'worker', worker_name,
     'incarnation', incarnation, unpack(stock and {'score', score, 'due', score, 'created', created,
     algorithm and 'algorithm', algorithm} or {}))
   place(id, HIDDEN)
   start(id, token, algorithm, not cancelled, created)
-  leave_pending(r.algorithm or left_parking[id] or algorithm or '', id)
+  leave_pending(r.algorithm or left_parking[id] or algorithm or '', id, r.tenant)
   moves.note(id, 'running', '', r.attempt, '', algorithm or '')
   count_wait(id, stock and tonumber(score) or r.ready)
   if stock then
@@ -240,6 +232,9 @@ end
 
 local function start_the_best()
   local looked = 0
+  if keyed and free > 0 then
+    bring_in()
+  end
   while #grants < free and looked < LOOK_AT_MOST + free do
     local best = candidates(math.min(free - #grants, AT_A_TIME))
     if #best == 0 then
@@ -247,6 +242,9 @@ local function start_the_best()
     end
     admit_from(best, free)
     looked = looked + #best / 2
+  end
+  if keyed and #grants < free then
+    opens(exact)  -- those that were looked at stand aside now: there may be others behind them
   end
 end
 
@@ -262,7 +260,7 @@ local function start_these(first)
   admit_from(due, free)
 end
 
-if #ARGV > 8 then
+if picked then
   start_these(9)
 else
   start_the_best()
@@ -276,6 +274,7 @@ if #grants > 0 then
     ids[i] = granted[1]
   end
   write_log(now, 'claim', ids, cap)
+  write_shares()
   measure(exact, cap)
   write_counts()
 end

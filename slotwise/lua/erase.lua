@@ -3,7 +3,7 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 suspects  6 abort  7.. record, payload, in-progress, retry,
 --       result, said prefixes  13 prefix of attempts to tell webhooks  14.. the index, moves
--- ARGV  1 id
+-- ARGV  1 id  2 tenant who asks ('' = may see all)
 -- returns  'erased' | 'active' (it waits or runs, and nothing was changed) | 'unknown'
 --
 -- after: nothing in Redis knows the job, and its id may be submitted as a new one. What its webhook has not been told yet,
@@ -14,9 +14,13 @@ local QUEUE, RUNNING, PROMOTE, UNSTARTED, SUSPECTS, ABORT, RECORD, PAYLOAD, IN_P
 -- part: cap
 -- part: index
 -- part: labels
+-- part: owner
 -- part: moves
 local id = ARGV[1]
 
+if not is_seen_by(id, ARGV[2]) then
+  return 'unknown'
+end
 if redis.call('ZSCORE', QUEUE, id) or redis.call('ZSCORE', RUNNING, id) then
   return 'active'
 end

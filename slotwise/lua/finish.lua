@@ -129,7 +129,7 @@ local ids = {}
 for at = 3, #ARGV, EACH do
   ids[#ids + 1] = ARGV[at]
 end
-local owner, algorithms, of_algorithm, times, all_times, used = {}, {}, {}, {}, {}, {}
+local owner, algorithms, of_algorithm, of_tenant, times, all_times, used = {}, {}, {}, {}, {}, {}, {}
 for i, held in ipairs(redis.call('HMGET', HELD, unpack(ids))) do
   if held then
     owner[ids[i]], algorithms[ids[i]] = string.match(held, '^(%S+) ?(.*)$')
@@ -146,6 +146,11 @@ for i, id in ipairs(ids) do
     local algorithm, name = algorithms[id], label(algorithms[id])
     of_algorithm[algorithm] = of_algorithm[algorithm] or {}
     table.insert(of_algorithm[algorithm], id)
+    local whose = tenant_in(token)
+    if whose then
+      of_tenant[whose] = of_tenant[whose] or {}
+      table.insert(of_tenant[whose], id)
+    end
     if ARGV[at + 10] == '1' and admitted[i] and tonumber(admitted[i]) <= exact then
       local held_ms = math.max(0, exact - admitted[i])
       all_times[#all_times + 1] = held_ms
@@ -171,7 +176,7 @@ for i, id in ipairs(ids) do
     local told = ARGV[at + 3] ~= '' and ARGV[at + 3] or algorithm
     if outcome == 'retry' or outcome == 'release' or outcome == 'died' then
       wait_again(id, token, outcome, ARGV[at + 3], tonumber(ARGV[at + 7]), ARGV[at + 9], ARGV[at + 11])
-      return_to_pending(told, id, now)
+      return_to_pending(told, id, now, whose)
       local attempt = outcome == 'retry' and ARGV[at + 9] or ARGV[at + 9] - 1
       moves.note(id, 'pending', outcome == 'retry' and 'retrying' or 'queued', attempt, '', told)
     else
@@ -180,11 +185,11 @@ for i, id in ipairs(ids) do
       closed[id] = {outcome, told, ARGV[at + 4],
         ARGV[at + 6] ~= '' and now + math.max(LEAST_RECORD_TTL, tonumber(ARGV[at + 6])) or nil}
       moves.note(id, outcome, '', ARGV[at + 9], outcome == 'failed' and error_type(ARGV[at + 4]) or '', told)
-      if string.sub(token, -1) == 'w' then  -- as `claim` marks one whose job has a webhook
+      if string.find(token, '^[^@]*w') then  -- as `claim` marks one whose job has a webhook
         tell(id, outcome, now, closed[id][4], redis.call('MGET', PAYLOAD .. id)[1], ARGV[at + 5])
       end
       if outcome == 'failed' then
-        count_failure(id, told, ARGV[at + 4], ARGV[at + 14], now)
+        count_failure(id, told, ARGV[at + 4], ARGV[at + 14], now, whose)
       end
     end
     replies[i] = 'ok'
@@ -201,6 +206,9 @@ if #released > 0 then
   redis.call('HDEL', HELD, unpack(released))
   for algorithm, of_it in pairs(of_algorithm) do
     close_of(algorithm, of_it)
+  end
+  for whose, of_it in pairs(of_tenant) do
+    redis.call('ZREM', RUNNING_OF .. MARK .. whose, unpack(of_it))
   end
   local cap = cap_in_force(CAP, now)
   write_log(now, 'finish', released, cap)

@@ -7,7 +7,7 @@
 --       5 states, with spaces between  6 algorithm  7 label's name  8 its value  9 error type  10 ms after which, and
 --       11 ms before which the job was made  12 ms for which it has run at least (6 to 12: '' = any; 8 counts with 7)
 --       13 ms, 14 id: where the page before ended ('' = there is none)  15 'ids' | 'jobs' | 'whole' (with payload and
---       envelope)  16.. the fields of a record to tell: created, incarnation, …
+--       envelope)  16 tenant whose jobs they are ('' = any)  17.. the fields of a record to tell: created, incarnation, …
 -- returns  {now, {ms, id} where the next page goes on ({} = this is the last), {job, …}}
 --          job = id, or {id, {value, …} of the fields, or {} without a record, score in the queue, ms when the record
 --          expires, ms of a request to cancel, payload, envelope, ms when its worker was last seen} ('' = none)
@@ -18,7 +18,7 @@ local QUEUE, ABORT, ROW, PENDING_OF, RUNNING_OF, RECORD, PAYLOAD, _, _, RESULT =
 local MOST, LOOKS, BYTES = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local ALGORITHM, LABEL, VALUE, ERROR, AFTER, BEFORE = ARGV[6], ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local RUN_MS, FROM_MS, FROM_ID, TELL = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
-local FIELDS = 16
+local TENANT, FIELDS = ARGV[16], 17
 -- part: clock
 -- part: index
 local now, exact = clock(ARGV[1])
@@ -81,8 +81,9 @@ end
 -- The smallest of what holds all that fit.
 local function sources()
   local best, size = sets_by_algorithm(), 0
-  local others = {LABEL ~= '' and LABELLED_OF .. LABEL .. ':' .. VALUE or false, ERROR ~= '' and ERRORS_OF .. ERROR or false}
-  if not (others[1] or others[2]) then
+  local others = {LABEL ~= '' and LABELLED_OF .. LABEL .. ':' .. VALUE or false, ERROR ~= '' and ERRORS_OF .. ERROR or false,
+    TENANT ~= '' and LABELLED_OF .. ':' .. TENANT or false}
+  if not (others[1] or others[2] or others[3]) then
     return best
   end
   for _, set in ipairs(best) do
@@ -146,8 +147,11 @@ end
 -- met since it took the id of one that had ended is not listed yet; one that stands aside has no record yet.
 local function fits(id, set)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'algorithm', LABEL ~= '' and 'labels' or 'state',
-    ERROR ~= '' and 'error' or 'state', 'started')
+    ERROR ~= '' and 'error' or 'state', 'started', 'tenant')
   local state = r[1]
+  if TENANT ~= '' and r[6] ~= TENANT then
+    return false
+  end
   if not state then
     local waits = not r.err and set.state == 'pending' and LABEL == '' and redis.call('ZSCORE', QUEUE, id)
     return waits and states.pending and 'pending'

@@ -75,7 +75,7 @@ local function take(id, token, number, progress, left_out, output)
   end
   redis.call('HSET', record, unpack(fields))
   redis.call('PUBLISH', CHANNEL, id)
-  if progress ~= '' and string.sub(token, -1) == 'w' then
+  if progress ~= '' and string.find(token, '^[^@]*w') then
     tell(id, 'progress', (clock()), nil, redis.call('MGET', PAYLOAD .. id)[1])
   end
   return 'ok'

@@ -8,7 +8,7 @@
 -- returns  {{now, cap, running, waiting, scheduled, within reach, due ms of the oldest that waits ('' = none), hold ms},
 --           {configured, override}, {{lease, jobs held, {field, value, …} of the row, {served, …}}, …},
 --           {{name, running, parked, cap, declared, rate, override, hold ms, pending}, …}, {field, value, …} of the meter,
---           {{id, algorithm, worker, ms of admission, ms when its worker was last seen}, …}}
+--           {{id, algorithm, worker, ms of admission, ms when its worker was last seen, tenant}, …}}
 --          waiting = in the queue and not running; scheduled = of these, not due yet; within reach = of these, due
 --          and not set aside; override = {value, until, reason, by, at}, or {} when none stands; '' = none
 --          hold ms = for how long jobs hold a slot, of late ('' = not known yet)
@@ -34,6 +34,11 @@ local function override(key, own)
 end
 
 local oldest = oldest_due(exact)
+local aside = {}  -- jobs that stand aside, by algorithm; '' = they only wait for their tenants' turn (lua/parts/tenants.lua)
+for _, set in ipairs(redis.call('SMEMBERS', PARKED)) do
+  local algorithm = string.match(set, '^[^"]*')
+  aside[algorithm] = (aside[algorithm] or 0) + redis.call('ZCARD', PARKED_OF .. set)
+end
 
 local workers, lease = {}, redis.call('HGETALL', LEASES)
 for i = 1, #lease, 2 do
@@ -52,7 +57,7 @@ local function see(name)
     known[name] = true
     local l = redis.call('HMGET', LIMITS, 'declared:' .. name, 'rate:' .. name)
     local o = override(LIMITS, ':' .. name)
-    algorithms[#algorithms + 1] = {name, redis.call('ZCARD', RUNNING_OF .. name), redis.call('ZCARD', PARKED_OF .. name),
+    algorithms[#algorithms + 1] = {name, redis.call('ZCARD', RUNNING_OF .. name), aside[name] or 0,
       o[1] or l[1] or '', l[1] or '', l[2] or '', o, hold(':' .. name), redis.call('ZCARD', PENDING_OF .. name)}
   end
 end
@@ -69,16 +74,16 @@ local jobs, seen = {}, {}
 local most = tonumber(ARGV[2])
 local longest = most > 0 and redis.call('ZRANGE', RUNNING, 0, most - 1, 'WITHSCORES') or {}
 for i = 1, #longest, 2 do
-  local r = redis.pcall('HMGET', RECORD .. longest[i], 'algorithm', 'worker', 'incarnation')
+  local r = redis.pcall('HMGET', RECORD .. longest[i], 'algorithm', 'worker', 'incarnation', 'tenant')
   local by = r[3] or ''
   seen[by] = seen[by] or redis.call('HGET', ROW .. by, 'seen') or ''
-  jobs[#jobs + 1] = {longest[i], r[1] or '', r[2] or '', longest[i + 1], seen[by]}
+  jobs[#jobs + 1] = {longest[i], r[1] or '', r[2] or '', longest[i + 1], seen[by], r[4] or ''}
 end
 
 local running = redis.call('ZCARD', RUNNING)
 return {
   {now, (cap_in_force(CAP, now)), running, math.max(0, redis.call('ZCARD', QUEUE) - running),
     redis.call('ZCOUNT', QUEUE, '(' .. string.format('%.17g', exact), '(' .. HIDDEN),
-    redis.call('ZCOUNT', QUEUE, '-inf', exact), oldest and math.floor(oldest) or '', hold('')},
+    redis.call('ZCOUNT', QUEUE, '-inf', exact) + (aside[''] or 0), oldest and math.floor(oldest) or '', hold('')},
   {tonumber(redis.call('HGET', CAP, 'configured') or CAP_OF_NOBODY), override(CAP, '')}, workers, algorithms, redis.call('HGETALL', METER),
   jobs}

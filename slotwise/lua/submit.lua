@@ -3,19 +3,23 @@
 --
 -- KEYS  1 queue  2 running  3 promote  4 unstarted  5 cap  6 pace  7 counts  8 meter  9 limits  10 parked  11 served
 --       12 catalogue  13 prefixes of the sets of an algorithm: pending, parked  15.. record, payload, in-progress, retry,
---       result, said prefixes  21.. the index, moves
+--       result, said prefixes  21 tenants  22.. the index, moves
 -- ARGV  1 now ms ('' = TIME)  2 most jobs that may wait  3 number of jobs, then for each job:
 --       id, payload, due ms ('' = now), head start ms, fingerprint, ms within which it must start ('' = any),
 --       number of record fields, field, value, …
--- returns  {'ok', now, {'new'|'replayed', …}}; {'conflict', now} where an id belongs to another request, or a part of these
---          jobs was here before and is kept no longer; {'full', now, cap, ms that a job holds a slot ('' = not known yet)}
+-- returns  {'ok', now, {'new'|'replayed', …}, quota}; {'conflict', now} where an id belongs to another request, or a part of these
+--          jobs was here before and is kept no longer; {'full', now, cap, ms that a job holds a slot ('' = not known yet)}, and
+--          behind that, where it is the tenant's own bounds: {'many', the most of its jobs that may wait};
+--          {'wide', the most that its rate lets it submit at once}; {'rate', ms until there is room, quota}
+--          quota = {count, window ms, left, ms until it is whole} of the tenant's rate; {} = it has none
 --
 -- after: a new job is `pending`; it has a record, a payload and a place in the queue. A scheduled job gets its
 -- head start when it falls due, never before: until then it stands in `promote` too. One of an algorithm with a limit
 -- of its own, of which as many wait as that lets run, stands aside at once, as if a claim had met it: however many
--- come, no claim has to pass them.
+-- come, no claim has to pass them. A tenant's jobs all stand aside: the claims take them from there in fair shares. Those
+-- of one call are one tenant's, as the record's field `tenant` of the first says.
 local QUEUE, RUNNING, PROMOTE, UNSTARTED, CAP, PACE, COUNTS, METER, LIMITS, PARKED, SERVED, CATALOGUE, PENDING_OF, PARKED_OF,
-  RECORD, PAYLOAD, _, _, _, SAID = unpack(KEYS)
+  RECORD, PAYLOAD, _, _, _, SAID, TENANTS = unpack(KEYS)
 local HIDDEN = 9000000000000000  -- ms; as in claim.lua
 local FIXED = 7  -- arguments of a job before its fields
 -- part: clock
@@ -30,8 +34,22 @@ local FIXED = 7  -- arguments of a job before its fields
 -- part: moves
 local now, exact = clock(ARGV[1])
 -- part: crowd
+-- part: bounds
 local jobs = tonumber(ARGV[3])
 local waiting = redis.call('ZCARD', QUEUE) - redis.call('ZCARD', RUNNING)
+
+local function tenant_of(at)
+  for field = at + FIXED, at + FIXED + 2 * ARGV[at + 6] - 2, 2 do
+    if ARGV[field] == 'tenant' then
+      return ARGV[field + 1]
+    end
+  end
+  return ''
+end
+local whose = tenant_of(4)
+if whose ~= '' then
+  read_bounds(whose)
+end
 
 local outcomes, fresh, came, replayed, at = {}, {}, {}, false, 4
 for i = 1, jobs do
@@ -52,11 +70,13 @@ end
 if replayed and #fresh > 0 then
   return {'conflict', now}
 end
-if #fresh > 0 and waiting + #fresh > tonumber(ARGV[2]) then
-  return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean') or ''}
+local own = whose ~= '' and #fresh > 0 and refusal(#fresh)
+if own or (#fresh > 0 and waiting + #fresh > tonumber(ARGV[2])) then
+  return {'full', now, (cap_in_force(CAP, now)), redis.call('HGET', PACE, 'mean') or '', own or nil}
 end
 
 note_time(exact)
+spend(#fresh)
 for i, at in ipairs(fresh) do
   local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
@@ -76,20 +96,24 @@ for i, at in ipairs(fresh) do
   redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
-  if not later and crowded(algorithm) then
+  local aside = not later and crowded(algorithm) and algorithm or ''
+  if whose ~= '' and not later then
+    aside = aside .. MARK .. whose
+  end
+  if aside ~= '' then
     redis.call('ZADD', QUEUE, HIDDEN, id)
-    redis.call('ZADD', PARKED_OF .. algorithm, score, id)
-    redis.call('SADD', PARKED, algorithm)
+    redis.call('ZADD', PARKED_OF .. aside, score, id)
+    redis.call('SADD', PARKED, aside)
   else
     redis.call('ZADD', QUEUE, score, id)
   end
-  enter_pending(algorithm, id, now)
+  enter_pending(algorithm, id, now, whose)
   moves.note(id, 'pending', later and 'scheduled' or 'queued', 0, '', algorithm)
   if ARGV[at + 4] ~= '' then  -- its id is of an idempotency key: an earlier job may have had it
     drop_labels(id)
   end
-  if labels then
-    add_labels(id, labels, now)
+  if labels or whose ~= '' then
+    add_labels(id, labels, now, whose)
   end
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
@@ -106,4 +130,4 @@ for algorithm, jobs in pairs(came) do
 end
 write_pending()
 moves.write(now)
-return {'ok', now, outcomes}
+return {'ok', now, outcomes, quota()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.protocol.reference import Reference
-from tests.protocol.rows import DEATHS, HIDDEN, HUNGER, LEFT, PATIENCE, WEEK, Held, Record, Worker
+from tests.protocol.rows import DEATHS, HIDDEN, HUNGER, LEFT, MARK, PATIENCE, WEEK, Held, Record, Worker
 
 Granted = tuple[str, str, int, float, str, str]  # id, token, attempt, score, notice, payload
 
@@ -33,6 +33,7 @@ class Claiming:
         self.opens_at = math.inf  # when the first limit that was met opens by time alone
         self.grants: list[Granted] = []
         self.put_aside, self.free = False, 0
+        self.keyed, self.picked, self.from_parking = bool(ref.tenants or ref.turns), False, set[str]()
         self.caps: dict[str, int] = {}  # own caps of the algorithms that were met
         self.rated: set[str] = set()  # the algorithms that were met, of those with a rate
         self.fair: dict[str, float] = {}  # what their first meeting left of them to others
@@ -80,12 +81,16 @@ class Claiming:
         elif self.free > 0:
             share = self._fair(self.free)
             left_to_others, self.free = share < self.free, share
+        self.picked = bool(ids)
         if ids:
             for id in [id for id in dict.fromkeys(ids) if ref.queue.get(id, HIDDEN) <= self.exact]:
                 self._meet(id, ref.queue[id], self.free)
         else:
-            while len(self.grants) < self.free and (best := self._best()):
-                self._meet(best[1], best[0], self.free)
+            if self.keyed and self.free > 0:
+                self._bring_in()
+            while len(self.grants) < self.free and (some := self._next()):
+                for score, id in some:
+                    self._meet(id, score, self.free)
             if self.put_aside and not self.grants:
                 self._kept_alone()
         ref.note("claim", [granted[0] for granted in self.grants], self.now)
@@ -110,13 +115,51 @@ class Claiming:
 
     # Order: the best of what is due in the queue and of the parked jobs whose limit is open.
 
-    def _best(self) -> tuple[float, str] | None:
-        rows = [(score, id) for id, score in self.ref.queue.items() if score <= self.exact]
-        for algorithm in self.ref.listed | {name for name, jobs in self.ref.parked.items() if jobs}:
-            if self._room(algorithm) > 0:
-                aside = self.ref.parked[algorithm].items()
-                rows += [(score, id) for id, score in aside if self.ref.queue.get(id) == HIDDEN]
-        return min(rows, default=None)
+    def _next(self) -> list[tuple[float, str]]:
+        """The best one; between tenants, the best for each slot that is free, for they are shared out at once."""
+        most = self.free - len(self.grants) if self.keyed else 1
+        due = sorted((score, id) for id, score in self.ref.queue.items() if score <= self.exact)[:most]
+        rows = [(score, id, "") for score, id in due]
+        for name in self.ref.listed | {name for name, jobs in self.ref.parked.items() if jobs}:
+            left = min(self._room_in(name), most)
+            aside = self.ref.parked[name].items()
+            heads = sorted((score, id) for id, score in aside if self.ref.queue.get(id) == HIDDEN)
+            rows += [(score, id, name) for score, id in heads[: max(0, int(left))]]
+        rows = (self._shared_out(rows) if self.keyed else sorted(rows))[:most]
+        for _, id, name in rows:
+            if name:
+                self.ref.parked[name].pop(id)
+                self.from_parking.add(id)
+        return [(score, id) for score, id, _ in rows]
+
+    def _shared_out(self, rows: list[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+        """A slot goes to who has the fewest; of those, to who got none for longest; of one's jobs, to the best."""
+        placed, taken = [], dict[str, int]()
+        for score, id, name in sorted(rows):
+            tenant = name.partition(MARK)[2]
+            before = taken.setdefault(tenant, 0)
+            taken[tenant] += 1
+            served = self.exact if before else self.ref.turns.get(tenant, 0)
+            placed.append((self.ref.held_by(tenant) + before, served, score, id, name))
+        return [(score, id, name) for _, _, score, id, name in sorted(placed)]
+
+    def _bring_in(self) -> None:
+        """Jobs of tenants that are in sight stand aside, each in its tenant's set."""
+        for id in [id for id, score in self.ref.queue.items() if score <= self.exact]:
+            record = self.ref.records.get(id)
+            if record and record.tenant and record.state == "pending" and id not in self.ref.abort:
+                self.ref.parked[MARK + record.tenant][id] = record.score or self.ref.queue[id]
+                self.ref.queue[id] = HIDDEN
+
+    def _room_of_tenant(self, tenant: str) -> float:
+        most = self.ref.tenants.get(tenant, (None, None))[0]
+        return math.inf if most is None else most - self.ref.held_by(tenant)
+
+    def _room_in(self, name: str) -> float:
+        """Of the name of a parked set: an algorithm, a tenant, or both."""
+        algorithm, mark, tenant = name.partition(MARK)
+        left = self._room(algorithm) if algorithm else math.inf
+        return min(left, self._room_of_tenant(tenant)) if mark else left
 
     def _served_by_others_only(self, algorithm: str) -> bool:
         known = self.ref.served(algorithm) > 0 or algorithm in self.ref.catalogue
@@ -147,7 +190,7 @@ class Claiming:
 
     def _can_unpark(self) -> bool:
         aside = sorted(name for name, jobs in self.ref.parked.items() if jobs)
-        rooms = [self._room(name) for name in aside]
+        rooms = [self._room_in(name) for name in aside]
         return any(room > 0 for room in rooms)
 
     # An algorithm's own cap: shares of it, while a worker that it keeps out has fewer.
@@ -215,12 +258,23 @@ class Claiming:
             ref.queue[id] = HIDDEN  # `expire` ends it
             ref.unpark(id)
         elif algorithm and not cancelled and self._room(algorithm) <= 0:
-            ref.queue[id] = HIDDEN
             if record is None:
                 ref.met[id] = ref.made(id, score)
-            ref.parked[algorithm][id] = score if record is None or record.score is None else record.score
+            self._park(id, algorithm, score, record)
+        elif record and record.tenant and not cancelled and not self._has_its_turn(id, record.tenant, alone):
+            self._park(id, "", score, record)
         else:
             self._start(id, score, algorithm, cancelled)
+
+    def _has_its_turn(self, id: str, tenant: str, alone: bool) -> bool:
+        has_turn = id in self.from_parking or self.picked or alone or not self.keyed
+        return self._room_of_tenant(tenant) > 0 and has_turn
+
+    def _park(self, id: str, algorithm: str, score: float, record: Record | None) -> None:
+        name = algorithm + (MARK + record.tenant if record and record.tenant else "")
+        self.ref.unpark(id)
+        self.ref.queue[id] = HIDDEN
+        self.ref.parked[name][id] = score if record is None or record.score is None else record.score
 
     def _cancelled(self, id: str, record: Record | None, payload: str | None) -> bool:
         """A cancel from before the job was enqueued was meant for an earlier job of this id: it is forgotten."""
@@ -235,6 +289,10 @@ class Claiming:
     def _start(self, id: str, score: float, algorithm: str | None, cancelled: bool) -> None:
         ref, record = self.ref, self.ref.records.get(id)
         token = f"{self.prefix}{len(self.grants)}" + ("w" if record and record.tells else "")
+        tenant = (record and record.tenant) or ("" if self.keyed else None)
+        if tenant is not None:
+            token += "@" + tenant
+            ref.turns[tenant] = self.exact
         if record is None:  # a stock client's job: its record begins here
             record = Record(due=score, score=score, attempt=ref.retries.get(id, 0), algorithm=algorithm)
             record.created = ref.made(id, score)
@@ -246,7 +304,7 @@ class Claiming:
         record.attempt += 1
         ref.queue[id], ref.marks[id] = HIDDEN, "1"
         ref.unpark(id)
-        self.worker.held[id] = Held(token, algorithm, self.exact, body=not cancelled)
+        self.worker.held[id] = Held(token, algorithm, self.exact, body=not cancelled, tenant=tenant)
         if algorithm in ref.rates and not cancelled:
             ref.starts[algorithm][token] = self.exact
         self.grants.append(self._grant(id, token, record, cancelled))

@@ -108,8 +108,15 @@ class Driver:
         self.keys: dict[str, list[str]] = {
             "submit": _keys_of(self.store.submit([Submission("x", "A", {})], max_pending=1)),
             "cancel": _keys_of(self.store.cancel("x", keep_ms=1)),
-            "retry": [*self.store._ended_job_keys(), keys.cap, keys.pace, keys.pending_of, *keys.of_index],
             "erase": [*self.store._ended_job_keys(), keys.attempts_of, *keys.of_index],
+            "retry": [
+                *self.store._ended_job_keys(),
+                keys.cap,
+                keys.pace,
+                keys.pending_of,
+                keys.tenants,
+                *keys.of_index,
+            ],
             "configure": _keys_of(self.store.configure(1, by="x")),
             "publish": _keys_of(self.store.publish([{"name": "A"}])),
             "resize": _keys_of(steering.resize(1, by="x")),

@@ -43,6 +43,8 @@ OURS: Final = st.integers(0, 7).map("j{}".format)
 ANY: Final = st.integers(0, 10).map(lambda n: f"j{n}" if n < 8 else f"s{n - 8}")
 NTH: Final = st.integers(0, 9)  # of what there is to choose from
 ALGORITHMS: Final = st.sampled_from("ABC")
+TENANT: Final = st.sampled_from(["", "", *picture.TENANTS])
+WHOSE: Final = st.sampled_from(["", "", "", "t"])  # who asks: everybody, or a tenant
 COUNTS: Final = st.sampled_from([None, 0, 1, 2])
 LATER: Final = st.sampled_from([None, None, None, -1000, 300, 3_000, 70_000])
 JOBS: Final = st.tuples(
@@ -125,7 +127,7 @@ class Protocol(RuleBasedStateMachine):
 
     # What clients do.
 
-    def _submit(self, jobs: list[tuple[str, Any]], most: int) -> None:
+    def _submit(self, jobs: list[tuple[str, Any]], most: int, tenant: str = "") -> None:
         """Left out: under the id of a stock client's job that waits. Our ids are random, or hashes of keys."""
         jobs = [job for job in jobs if job[0] not in self.ref.queue or job[0] in self.ref.records]
         if not jobs:
@@ -144,6 +146,7 @@ class Protocol(RuleBasedStateMachine):
                 within,
                 labels,
                 tells,
+                tenant,
             )
             row = submit_args(
                 Submission(
@@ -157,6 +160,7 @@ class Protocol(RuleBasedStateMachine):
                     labels=labels,
                     webhook=None if tells is None else url_of(id),
                     webhook_events=() if tells is None else tuple(tells.split()),
+                    tenant=tenant,
                 )
             )
             args += [row[0], job.payload, *row[2:]]
@@ -168,13 +172,38 @@ class Protocol(RuleBasedStateMachine):
             assert reply[1:3] == [int(exact), self.ref.cap(int(exact))[0]]
         self._compare(said, self.ref.submit(meant, most, exact))
 
-    @rule(id=OURS, job=JOBS)
-    def submit(self, id: str, job: Any) -> None:
-        self._submit([(id, job)], 100)
+    @rule(id=OURS, job=JOBS, tenant=TENANT)
+    def submit(self, id: str, job: Any, tenant: str) -> None:
+        self._submit([(id, job)], 100, tenant)
 
-    @rule(jobs=st.dictionaries(OURS, JOBS, min_size=2, max_size=5), most=st.sampled_from([3, 8, 100]))
-    def submit_several(self, jobs: dict[str, Any], most: int) -> None:
-        self._submit(list(jobs.items()), most)
+    @rule(
+        jobs=st.dictionaries(OURS, JOBS, min_size=2, max_size=5), most=st.sampled_from([3, 8, 100]), tenant=TENANT
+    )
+    def submit_several(self, jobs: dict[str, Any], most: int, tenant: str) -> None:
+        self._submit(list(jobs.items()), most, tenant)
+
+    @rule(tenants=st.permutations(["", *picture.TENANTS]))
+    def contend(self, tenants: list[str]) -> None:
+        """Two jobs of each, in this order, and keys without bounds: what a claim takes is up to the shares."""
+        for tenant in picture.TENANTS:
+            self.make_key(tenant, None, None)
+        for place, tenant in enumerate(tenants):
+            jobs = [(f"j{2 * place + n}", ("B", None, 0, "", None, {})) for n in range(2)]
+            self._submit(jobs, 100, tenant)
+
+    @rule(
+        tenant=st.sampled_from(picture.TENANTS),
+        running=st.sampled_from([None, 0, 1, 2]),
+        waiting=st.sampled_from([None, 2]),
+    )
+    def make_key(self, tenant: str, running: int | None, waiting: int | None) -> None:
+        """What `slotwise keys create` writes for the scripts."""
+        keys = self.driver.store.keys
+        self.ref.tenants[tenant] = (running, waiting)
+        bounds = {"running": running, "pending": waiting}
+        told = [part for name, most in bounds.items() if most is not None for part in (f"{name}:{tenant}", most)]
+        gone = ("HDEL", keys.tenants, *(f"{name}:{tenant}" for name in bounds))
+        self._plain(gone, ("HSET", keys.tenants, f"known:{tenant}", 1, *told))
 
     @rule(id=ANY, algorithm=ALGORITHMS, later=LATER, try_number=st.sampled_from([None, 2]))
     def enqueue_as_stock_client(self, id: str, algorithm: str, later: int | None, try_number: int | None) -> None:
@@ -205,16 +234,18 @@ class Protocol(RuleBasedStateMachine):
         self.ref.abort[id] = self.clock
         self._plain(*commands, ("ZADD", ABORT, self.clock, id))
 
-    @rule(id=ANY)
-    def cancel(self, id: str) -> None:
+    @rule(id=ANY, whose=WHOSE)
+    def cancel(self, id: str, whose: str) -> None:
         now, ended = int(self._tick()), self.driver.store.keys.ended
-        reply = self.driver.run(scripts.CANCEL, [id, "", KEEP_MS, ERROR, ended])
+        reply = self.driver.run(scripts.CANCEL, [id, "", KEEP_MS, ERROR, ended, whose])
         touched = frozenset({id} if id in self.ref.queue else {})
-        self._compare(reply.decode(), self.ref.cancel(id, ERROR, now), ended=touched)
+        self._compare(reply.decode(), self.ref.cancel(id, ERROR, now, whose), ended=touched)
 
     @precondition(lambda self: any(r.state in ("failed", "cancelled") for r in self.ref.records.values()))
-    @rule(nth=NTH, priority=st.integers(0, 2), most=st.sampled_from([100, 100, 1]), moved=st.booleans())
-    def retry(self, nth: int, priority: int, most: int, moved: bool) -> None:
+    @rule(
+        nth=NTH, priority=st.integers(0, 2), most=st.sampled_from([100, 100, 1]), moved=st.booleans(), whose=WHOSE
+    )
+    def retry(self, nth: int, priority: int, most: int, moved: bool, whose: str) -> None:
         """Of those whose result says what they called: `slotwise.retry` sees to that."""
         ended = [i for i, record in self.ref.records.items() if record.state in ("failed", "cancelled")]
         may = [id for id in ended if '"f":' in self.ref.results.get(id, "")]
@@ -225,7 +256,7 @@ class Protocol(RuleBasedStateMachine):
         call = {name: value for name, value in json.loads(envelope).items() if name in ("t", "f", "a", "k", "et")}
         payload = json.dumps(call, separators=(",", ":"))
         token = f"retry{self._number()}"
-        self._retry([id, token, most, priority * HEAD_START, envelope + " " * moved, payload])
+        self._retry([id, token, most, priority * HEAD_START, envelope + " " * moved, payload, whose])
 
     @precondition(lambda self: self.retried)
     @rule(nth=NTH)
@@ -239,11 +270,11 @@ class Protocol(RuleBasedStateMachine):
         said = reply[1] if reply[0] == b"ok" else reply[0].decode()
         self._compare(said, self.ref.retry(*told, exact), ended=frozenset({told[0]}))
 
-    @rule(id=ANY)
-    def erase(self, id: str) -> None:
-        reply = self.driver.run(scripts.ERASE, [id])
+    @rule(id=ANY, whose=WHOSE)
+    def erase(self, id: str, whose: str) -> None:
+        reply = self.driver.run(scripts.ERASE, [id, whose])
         erased = id if reply == b"erased" else None
-        self._compare(reply.decode(), self.ref.erase(id), ended=frozenset({id}), erased=erased)
+        self._compare(reply.decode(), self.ref.erase(id, whose), ended=frozenset({id}), erased=erased)
 
     # What webhooks are told.
 
@@ -462,7 +493,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(nth=NTH)
     def cancel_a_running_one(self, nth: int) -> None:
         running = list(self.ref.running())
-        self.cancel(running[nth % len(running)])
+        self.cancel(running[nth % len(running)], "")
 
     @rule(nth=st.integers(0, 2), lists=st.sampled_from(["all", "none", "first", "foreign"]), late=st.booleans())
     def renew(self, nth: int, lists: str, late: bool) -> None:

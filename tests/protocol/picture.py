@@ -16,11 +16,12 @@ from slotwise.keys import ABORT, IN_PROGRESS, PAYLOAD, RECORD, RESULT, RETRY, SA
 from tests.protocol.delivering import Delivering
 from tests.protocol.driver import Dump, log_entry
 from tests.protocol.reference import Reference
-from tests.protocol.rows import TERMINAL, Worker
+from tests.protocol.rows import MARK, TERMINAL, Worker
 from tests.protocol.telling import Entry, entry_of
 
 KEYS: Final = Keys()
 TOLD: Final = {"reason", "by", "at"}  # of an override, for people
+TENANTS: Final = ("t", "u")
 FOR_EVER: Final = "no TTL"
 Picture = dict[str, Any]
 
@@ -37,6 +38,8 @@ def of_server(dump: Dump) -> Picture:
     """Key -> (value, whether it has no TTL)."""
     picture: Picture = {}
     for key, (kind, ttl, value) in dump.items():
+        if key.startswith(KEYS.failure_of + "of:"):
+            continue
         if key in (KEYS.meter, KEYS.pace, KEYS.counts, KEYS.audit, KEYS.parked, KEYS.names):
             continue
         seen: Any
@@ -100,6 +103,7 @@ def _record(fields: dict[str, str]) -> dict[str, Any]:
         "error": fields.get("error"),
         "tells": fields.get("webhook_events"),
         "told": "told" in fields,
+        "tenant": fields.get("tenant"),
         "spoke": None if "said" not in fields else (fields["said"].split()[0], int(fields["said"].split()[1])),
     }
 
@@ -133,10 +137,15 @@ def of_reference(ref: Reference, told: list[Entry] | None) -> Picture:
     runs: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for id, held in running.items():
         runs[(held.algorithm or "") if held.body else ""][id] = ref.created(id)
+        if held.tenant is not None:
+            runs[MARK + held.tenant][id] = ref.created(id)
     for algorithm, made in runs.items():
         put(KEYS.running_of + algorithm, made)
     for algorithm in ("", *"ABC"):
         put(KEYS.pending_of + algorithm, {id: ref.created(id) for id in ref.pending_of(algorithm)})
+    for tenant in TENANTS:
+        put(KEYS.pending_of + MARK + tenant, {id: ref.created(id) for id in ref.pending_of_tenant(tenant)})
+    put(KEYS.tenants, _tenants(ref))
     _put_index(put, ref)
     for algorithm, hungry in ref.hungry_of.items():
         put(KEYS.hungry_of + algorithm, dict(hungry), lasts=False)
@@ -189,12 +198,20 @@ def _put_index(put: Any, ref: Reference) -> None:
     put(KEYS.expiring, {f"{s} {k} {len(a)} {a}{id}": at for (id, s, a, k), at in ref.expiring.items()})
     seen = {}
     for group, (count, first, last, id) in ref.failures.items():
-        algorithm, kind, origin = group
+        algorithm, kind, origin = group[:3]
         fingerprint = hashlib.sha1("\n".join(group).encode(), usedforsecurity=False).hexdigest()[:16]
         seen[fingerprint] = float(last)
         told = {"count": str(count), "first": str(first), "last": str(last), "algorithm": algorithm, "id": id}
         put(KEYS.failure_of + fingerprint, told | {"type": kind, "origin": origin}, lasts=False)
     put(KEYS.failures, seen, lasts=True)
+
+
+def _tenants(ref: Reference) -> dict[str, str]:
+    fields = {f"known:{tenant}": "1" for tenant in ref.tenants}
+    for tenant, bounds in ref.tenants.items():
+        named = zip(("running", "pending"), bounds, strict=True)
+        fields |= {f"{name}:{tenant}": str(most) for name, most in named if most is not None}
+    return fields | {f"served:{tenant}": f"{at:.3f}" for tenant, at in ref.turns.items()}
 
 
 def _worker(worker: Worker) -> dict[str, Any]:
@@ -248,7 +265,12 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
     running = picture.get(KEYS.running, ({}, 0))[0].keys()
     states = {key[len(RECORD) :]: value[0]["state"] for key, value in picture.items() if key.startswith(RECORD)}
     held = [id for key, value in picture.items() if key.startswith(KEYS.prefix + "held:") for id in value[0]]
-    of = [id for key, value in picture.items() if key.startswith(KEYS.running_of) for id in value[0]]
+    of = [
+        id
+        for key, value in picture.items()
+        if key.startswith(KEYS.running_of) and not key.startswith(KEYS.running_of + MARK)
+        for id in value[0]
+    ]
     parked = {id for key, value in picture.items() if key.startswith(KEYS.parked_of) for id in value[0]}
     lasting = {KEYS.queue, KEYS.promote, KEYS.unstarted, KEYS.suspects, KEYS.running, KEYS.leases, ABORT}
     lasting |= {
@@ -265,6 +287,7 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
         KEYS.failures,
         KEYS.receivers,
         KEYS.of_outbox[-1],
+        KEYS.tenants,
     }
     whose = (
         KEYS.prefix + "worker:",
@@ -309,7 +332,9 @@ def broken_rules(dump: Dump, picture: Picture, kept: set[str]) -> list[str]:
 def _names_are_known(dump: Dump) -> bool:
     known = {"", *dump.get(KEYS.names, ("", 0, []))[2]}
     sets = (KEYS.pending_of, KEYS.running_of, *(f"{KEYS.ended_of}{state}:" for state in TERMINAL))
-    return all(key[len(of) :] in known for key in dump for of in sets if key.startswith(of))
+    return all(
+        key[len(of) :] in known or key.startswith(of + MARK) for key in dump for of in sets if key.startswith(of)
+    )
 
 
 def _parked_are_listed(dump: Dump) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.protocol.delivering import Delivering
-from tests.protocol.rows import DEATHS, HIDDEN, KEEP, SLEWED, TERMINAL, WEEK, Held, Job, Record, Worker
+from tests.protocol.rows import DEATHS, HIDDEN, KEEP, MARK, SLEWED, TERMINAL, WEEK, Held, Job, Record, Worker
 
 Entry = tuple[str, str, str, str]  # id, state, algorithm, error type
 
@@ -59,8 +59,10 @@ class Reference:
         self.expiring: dict[Entry, float] = {}  # when their records go
         self.labels: dict[str, dict[str, str]] = {}
         self.labelled: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        self.failures: dict[tuple[str, str, str], tuple[int, int, int, str]] = {}  # count, first, last, latest id
         self.delivering = Delivering()
+        self.failures: dict[tuple[str, ...], tuple[int, int, int, str]] = {}  # count, first, last, latest id
+        self.tenants: dict[str, tuple[int | None, int | None]] = {}  # at most running, at most waiting
+        self.turns: dict[str, float] = {}  # when a job of the tenant started last
         self.names: set[str] = set()  # as the server has them: who is left without jobs goes a while later
 
     def tell(self, id: str, kind: str, now: float) -> None:
@@ -82,6 +84,22 @@ class Reference:
         """Those whose record or parked set names it: a stock job's payload is first read by a claim."""
         told = {i for i, r in self.records.items() if r.state == "pending" and self._name(i, r) == algorithm}
         return told & self.queue.keys() | {id for id in self.parked[algorithm] if id not in self.records}
+
+    def pending_of_tenant(self, tenant: str) -> set[str]:
+        told = {i for i, r in self.records.items() if r.state == "pending" and r.tenant == tenant}
+        return told & self.queue.keys()
+
+    def held_by(self, tenant: str) -> int:
+        return sum(held.tenant == tenant for held in self.running().values())
+
+    def sees(self, tenant: str, id: str) -> bool:
+        record = self.records.get(id)
+        reused = record is not None and record.state in TERMINAL and id in self.queue
+        return not tenant or (record is not None and record.tenant == tenant and not reused)
+
+    def has_too_many(self, tenant: str | None, more: int) -> bool:
+        most = self.tenants.get(tenant or "", (None, None))[1]
+        return bool(tenant) and most is not None and len(self.pending_of_tenant(tenant or "")) + more > most
 
     def created(self, id: str) -> float:
         """Of a job that waits or runs: as its record says, or its payload did when a claim set it aside."""
@@ -125,7 +143,8 @@ class Reference:
 
     def count_failure(self, id: str, origin: str, now: int) -> None:
         record = self.records[id]
-        group = (record.algorithm or "", error_type(record.error), origin)
+        group: tuple[str, ...] = (record.algorithm or "", error_type(record.error), origin)
+        group += (record.tenant,) if record.tenant else ()
         count, first, _, _ = self.failures.get(group, (0, now, 0, ""))
         self.failures[group] = (count + 1, first, now, id)
 
@@ -198,6 +217,8 @@ class Reference:
             )
         if "conflict" in outcomes or (fresh and "replayed" in outcomes):
             return "conflict"
+        if fresh and self.has_too_many(jobs[0].tenant, len(fresh)):
+            return "full"
         if fresh and len(self.queue) - len(self.running()) + len(fresh) > most:
             return "full"
         self.seen = max(self.seen, exact)
@@ -214,26 +235,33 @@ class Reference:
                 due=due, score=score, algorithm=job.algorithm, fingerprint=job.fingerprint, created=now
             )
             record.reason, record.tells = "scheduled" if later else "queued", job.tells
+            record.tenant = job.tenant or None
             if later and job.head_start:
                 self.promote[job.id], record.head_start = due, job.head_start
             if job.within is not None:
                 self.unstarted[job.id] = record.expires = now + job.within
             self.records[job.id], self.queue[job.id] = record, score
+            aside = MARK + job.tenant if job.tenant and not later else ""
             if not later and job.algorithm in crowds:
                 crowds[job.algorithm] -= 1
                 if crowds[job.algorithm] < 0:  # as many wait as its own limits let start
-                    self.queue[job.id], self.parked[job.algorithm][job.id] = HIDDEN, score
+                    aside = job.algorithm + aside
+            if aside:
+                self.queue[job.id], self.parked[aside][job.id] = HIDDEN, score
             self.payloads[job.id] = job.payload
             self.mortal.discard(job.id)
             if job.fingerprint:
                 self.drop_labels(job.id)
-            if job.labels:
-                self.labels[job.id] = job.labels
-                for label in job.labels.items():
+            labels = job.labels | ({"": job.tenant} if job.tenant else {})
+            if labels:
+                self.labels[job.id] = labels
+                for label in labels.items():
                     self.labelled[label][job.id] = now
         return outcomes
 
-    def cancel(self, id: str, error: str, now: int) -> str:
+    def cancel(self, id: str, error: str, now: int, whose: str) -> str:
+        if not self.sees(whose, id):
+            return "unknown"
         if id in self.running():
             self.records[id].cancel_requested, self.abort[id] = True, now
             return "requested"
@@ -285,7 +313,9 @@ class Reference:
         for jobs in self.parked.values():
             jobs.pop(id, None)
 
-    def erase(self, id: str) -> str:
+    def erase(self, id: str, whose: str) -> str:
+        if not self.sees(whose, id):
+            return "unknown"
         if id in self.queue:
             return "active"
         self.unlist(id)
@@ -300,14 +330,24 @@ class Reference:
         return "erased"
 
     def retry(
-        self, id: str, token: str, most: int, head_start: int, envelope: str, payload: str, exact: float
+        self,
+        id: str,
+        token: str,
+        most: int,
+        head_start: int,
+        envelope: str,
+        payload: str,
+        whose: str,
+        exact: float,
     ) -> Any:
         record = self.records.get(id)
+        if not self.sees(whose, id):
+            return "unknown"
         if record and record.retried == token:
             return math.floor(record.due or 0)
         if self.results.get(id) != envelope or id in self.queue:
             return "moved"
-        if len(self.queue) - len(self.running()) >= most:
+        if self.has_too_many(record and record.tenant, 1) or len(self.queue) - len(self.running()) >= most:
             return "full"
         self._forget_traces(id)
         self.suspects.pop(id, None)
@@ -323,6 +363,7 @@ class Reference:
             fingerprint=old.fingerprint,
             retried=token,
             tells=old.tells,
+            tenant=old.tenant,
             created=float(json.loads(payload)["et"]) if old.created is None else old.created,
         )
         self.queue[id], self.payloads[id] = score, payload

@@ -8,6 +8,7 @@ HIDDEN = 9e15  # the score in the queue of what is out of sight: it runs, or sta
 DEATHS = 3
 PATIENCE, HUNGER, LEFT, WEEK, SLEWED = 2000, 1000, 20, 604_800_000, 1000
 KEEP = 3_600_000  # that what is left of an ended job is kept
+MARK = '"'  # before a tenant in the name of a set
 TERMINAL = {"completed", "failed", "cancelled"}
 
 
@@ -35,6 +36,7 @@ class Record:
     error: str | None = None  # the JSON, of one that failed
     tells: str | None = None  # what its webhook is told
     told: bool = False  # of its end
+    tenant: str | None = None
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Held:
     algorithm: str | None  # None: nobody knows which
     since: float
     body: bool = True  # that runs; not where it was cancelled before
+    tenant: str | None = None  # '': nobody's; None: nobody asked
 
 
 @dataclass
@@ -71,3 +74,4 @@ class Job:
     within: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     tells: str | None = None
+    tenant: str = ""

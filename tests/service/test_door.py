@@ -1,210 +1,312 @@
-"""Connections that come slowly, read slowly, stay, or are too many."""
+"""The door: every operation with no key, a bad one, one of too small a scope, and another tenant's.
+
+Made from the routes and the description: an operation that is added is here by itself, and is for admins until its
+scope stands beside it.
+"""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import socket
-import subprocess
-import threading
-from http.client import HTTPConnection
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+from httpx2 import AsyncClient
 
-from service.door import network
-from tests.facts import wait_until
-from tests.fleet import Fleet, Process
-from tests.service.raw import ask, listen
-from tests.service.smuggling import BODY, GET, NEXT, POST
+from service.app import create_app
+from service.operation import Operation, Path
+from slotwise.apikeys import ApiKeys
+from slotwise.bind import check_bind
+from slotwise.errors import SlotwiseError
+from slotwise.rate import Rate
+from slotwise.settings import Settings
+from slotwise.store import Store
+from slotwise.tenant import Bounds, Scope
+from tests.facts import wait_for
+from tests.hand import news_are_read
+from tests.service.conftest import Connect
+from tests.service.stand_in import StandInWorker
 
-SHORT = {
-    "HTTP_HEADER_SECONDS": "1",
-    "HTTP_BODY_SECONDS": "1",
-    "HTTP_UNREAD_SECONDS": "1",
-    "HTTP_KEEP_ALIVE_SECONDS": "1",
+NOBODY = Bounds()
+SCOPES = list(Scope)
+REST: dict[str, Any] = {"algorithm": "Rest", "params": {"seconds": 1}}
+UNKNOWN = "f" * 32
+FAILURE = {"type": "exception", "message": "no", "detail": None}
+# what an operation takes, where it takes anything
+BODIES: dict[str, Any] = {
+    "submit_job": REST,
+    "submit_jobs": {"jobs": [REST]},
+    "cancel_jobs": {"filter": {}, "dry_run": True},
+    "retry_jobs": {"filter": {}, "dry_run": True},
+    "resize": {"max_concurrent": 5},
+    "resize_algorithm": {"max_concurrent": 5},
 }
-HEADS = {
-    "silent": (b"", b""),
-    "half a head": (GET[:20], b"408"),
-    "half a body": (POST + b"Content-Length: 999\r\n\r\n" + BODY, b"408"),
-    "half a chunk": (POST + b"Transfer-Encoding: chunked\r\n\r\n99\r\n" + BODY, b"408"),
-    "a second head": (GET + b"\r\n" + GET[:20], b"408"),
-    "idle after an answer": (GET + b"\r\n", b""),
-    "a body that nobody reads": (GET + b"Content-Length: 999\r\n\r\n", b""),
-}
-ATTACKS = {  # kind: what slowhttptest is told, where to, how many connections it gets to hold at least
-    "slow headers": (["-H"], "jobs", 500),
-    "slow body": (["-B", "-f", "application/json"], "jobs", 500),
-    "range": (["-R"], "openapi.json", 0),  # it is answered at once: nothing here serves ranges
-    "slow read": (["-X", "-z", "1", "-n", "9"], "openapi.json", 500),
-}
-GROWTH_MB = 150  # for 1,000 connections, where 1 MB each would be 1,000
-GOOD = "127.0.0.2"  # another address of this machine, for the client that means well
-
-Address = tuple[str, int]
 
 
-def address_of(fleet: Fleet, **settings: str) -> Address:
-    front = fleet.front(**settings)
-    return str(front.base_url.host), int(front.base_url.port or 0)
+def _operations() -> dict[str, tuple[str, str, Operation]]:
+    routes = create_app(Settings(_env_file=None), "unix:///nowhere").routes
+    return {
+        operation.id: (method, route.path_format, operation)
+        for route in routes
+        if isinstance(route, Path)
+        for method, operation in route.operations.items()
+    }
 
 
-def test_a_deadline_ends_what_does_not_come(fleet: Fleet, catalogue: None) -> None:
-    address = address_of(fleet, **SHORT)
-    for name, (sent, status) in HEADS.items():
-        said = ask(address, sent)
-        assert said.closed, name
-        last = said.data.rpartition(b"HTTP/1.1 ")[2]
-        assert last.startswith(status or (b"200" if GET in sent else b"")), name
-    assert b"/problems/request-timeout" in ask(address, GET[:20]).data
+OPERATIONS = _operations()
+CLOSED = [id for id, (_, _, operation) in OPERATIONS.items() if operation.public is None]
+OF_A_JOB = [id for id in CLOSED if "{job_id}" in OPERATIONS[id][1]]
 
 
-@pytest.mark.parametrize("head", [b"", POST + b"Content-Length: 99999\r\n\r\n"], ids=["headers", "body"])
-def test_a_byte_now_and_then_moves_no_deadline(fleet: Fleet, head: bytes) -> None:
-    with socket.create_connection(address_of(fleet, **SHORT), timeout=20) as client:
-        client.sendall(head)
-        stopped = threading.Event()
+class Callers:
+    """A client for each key."""
 
-        def drip() -> None:
-            for byte in b"GET /" + b"a" * 10_000:
-                if stopped.wait(0.05):
-                    return
-                try:
-                    client.send(bytes([byte]))
-                except OSError:
-                    return
+    def __init__(self, client: AsyncClient, store: Store) -> None:
+        self.client = client
+        self.keys = ApiKeys(store.redis, store.keys)
+        self.secrets: dict[str, str] = {}
 
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        said = listen(client)
-        stopped.set()
-        dripping.join()
-    assert said.closed
-    assert said.statuses in ([408], [])  # it may be lost by what was still being sent
+    async def make(self, name: str, scope: Scope, bounds: Bounds = NOBODY) -> None:
+        _, self.secrets[name] = await self.keys.create(name, scope, bounds)
 
+    async def ask(self, who: str | None, method: str, path: str, **sent: Any) -> Any:
+        headers = {} if who is None else {"Authorization": f"Bearer {self.secrets.get(who, who)}"}
+        return await self.client.request(method, path, headers=headers | sent.pop("headers", {}), **sent)
 
-def test_who_does_not_read_is_cut(fleet: Fleet, catalogue: None) -> None:
-    address = address_of(fleet, **SHORT)
-    process = fleet.processes[-1]
-    fleet.fronts[-1].close()
-    wait_until(lambda: not sockets(process), within=20, what="nobody is there")
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        client.connect(address)
-        client.sendall((b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n") * 100)
-        wait_until(lambda: sockets(process) == 1, within=10, what="it is connected")
-        wait_until(lambda: sockets(process) == 0, within=20, what="it is cut")
-        assert ask(address, NEXT).statuses == [200]
+    async def do(self, who: str | None, operation: str, job_id: str = UNKNOWN) -> Any:
+        method, path, _ = OPERATIONS[operation]
+        name = "w" if path.startswith("/workers") else "Rest"
+        sent = {"json": BODIES[operation]} if operation in BODIES else {}
+        return await self.ask(who, method, path.format(job_id=job_id, name=name), **sent)
+
+    async def submitted(self, who: str, **fields: Any) -> str:
+        answer = await self.ask(who, "POST", "/jobs", json=REST | fields)
+        assert answer.status_code == 202, answer.text
+        job_id: str = answer.json()["job_id"]
+        return job_id
 
 
-def test_connections_are_limited_by_address_and_in_all(fleet: Fleet) -> None:
-    address = address_of(fleet, HTTP_CONNECTIONS="4", HTTP_CONNECTIONS_PER_ADDRESS="3")
-    fleet.fronts[-1].close()
-    wait_until(lambda: not sockets(fleet.processes[-1]), within=20, what="nobody is there")
-    held = [socket.create_connection(address) for _ in range(3)]
-    refused = ask(address, NEXT)
-    assert refused.statuses == [503]
-    assert b"/problems/too-many-connections" in refused.data
-    assert b"\r\nRetry-After: 5\r\n" in refused.data
-    if sockets_from(GOOD):
-        assert ask(address, NEXT, source=GOOD).statuses == [200], "another address has its own limit"
-        held += [socket.create_connection(address, source_address=(GOOD, 0))]
-        assert ask(address, NEXT, source=GOOD).statuses == [503], "and there is one for all"
-    for one in held:
-        one.close()
-    wait_until(lambda: ask(address, NEXT).statuses == [200], within=20, what="there is room again")
+@pytest.fixture
+async def callers(connect: Connect, store: Store, catalogue: None) -> AsyncIterator[Callers]:
+    async with connect() as client:
+        made = Callers(client, store)
+        for scope in SCOPES:
+            await made.make(f"a-{scope}", scope)
+        await made.make("other", Scope.OPERATE)
+        yield made
 
 
-def test_a_large_body_that_nobody_wants_is_not_kept(fleet: Fleet) -> None:
-    address = address_of(fleet)
-    process = fleet.processes[-1]
-    before = resident_mb(process)
-    with socket.create_connection(address, timeout=20) as client:
-        client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
-        with pytest.raises(ConnectionError):
-            for _ in range(3_000):  # 300 MB
-                client.sendall(b"186a0\r\n" + b"a" * 100_000 + b"\r\n")
-    assert resident_mb(process) - before < 20
-    assert ask(address, NEXT).statuses == [200]
+def problem(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["type"].rpartition("/")[2]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ATTACKS)
-def test_a_thousand_slow_clients_disturb_nobody(fleet: Fleet, kind: str) -> None:
-    if shutil.which("slowhttptest") is None:
-        assert "CI" not in os.environ, "slowhttptest is not installed: scripts/test.sh does that"
-        pytest.skip("needs slowhttptest")
-    address = address_of(fleet, HTTP_HEADER_SECONDS="3", HTTP_BODY_SECONDS="3", HTTP_UNREAD_SECONDS="3")
-    process = fleet.processes[-1]
-    fleet.fronts[-1].close()
-    before = resident_mb(process)
-    options, path, least = ATTACKS[kind]
-    url = f"http://{address[0]}:{address[1]}/{path}"
-    rate = ["-c", "1000", "-r", "500", "-i", "1", "-l", "6", "-k", "3", "-u", url]
-    attack = subprocess.Popen(["slowhttptest", *options, *rate], stdout=subprocess.DEVNULL)
-    most, asked, grown = 0, 0, 0.0
-    while attack.poll() is None:
-        good = HTTPConnection(*address, timeout=10, source_address=(GOOD, 0))
-        good.request("GET", "/healthz")
-        assert good.getresponse().status == 200
-        good.close()
-        asked += 1
-        most = max(most, sockets(process))
-        grown = max(grown, resident_mb(process) - before)
-    print(f"{kind}: {asked} good requests, {most} connections at most, grown by {grown:.0f} MB")
-    assert most >= least, "the attack did not take place"
-    assert grown < GROWTH_MB
-    wait_until(lambda: sockets(process) == 0, within=30, what="all of them are gone")
-    assert "Traceback" not in process.said()
+async def test_every_operation_asks_for_a_key(callers: Callers) -> None:
+    for operation in CLOSED:
+        for who in (None, "slw_" + "x" * 43, "no-key"):
+            answer = await callers.do(who, operation)
+            assert problem(answer) == (401, "unauthorized"), operation
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(
-    ("address", "place"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("::ffff:10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        (None, ""),
-    ],
-)
-def test_an_address_belongs_to_a_network(address: str | None, place: str) -> None:
-    assert network(address) == place
+async def test_every_operation_asks_for_its_scope(callers: Callers) -> None:
+    document = (await callers.ask("a-read", "GET", "/openapi.json")).json()
+    for operation in CLOSED:
+        method, path, described = OPERATIONS[operation]
+        [told] = document["paths"][path][method.lower()]["security"][0].values()
+        assert told == [described.scope.value]
+        for scope in SCOPES:
+            if operation == "follow_job" or (
+                scope.covers(described.scope) and operation in ("resize", "clear_cap")
+            ):
+                continue
+            if operation == "follow_fleet" and scope.covers(described.scope):
+                continue  # it would not end
+            answer = await callers.do(f"a-{scope}", operation)
+            if scope.covers(described.scope):
+                assert answer.status_code not in (401, 403), operation
+            else:
+                assert problem(answer) == (403, "forbidden"), operation
+                assert f"scope {described.scope};" in answer.json()["detail"]
 
 
-def sockets(process: Process) -> int:
-    """How many connections a front end has with clients."""
-    found = set()
-    for entry in Path(f"/proc/{process.popen.pid}/fd").iterdir():
-        try:
-            if match := re.fullmatch(r"socket:\[(\d+)\]", str(entry.readlink())):
-                found.add(match[1])
-        except OSError:
-            continue
-    port = next(iter(listening_ports(found)), None)
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[9] in found and row[1].endswith(f":{port}") and row[3] != "0A" for row in rows)
+async def test_another_tenants_job_is_one_that_does_not_exist(callers: Callers) -> None:
+    for operation in OF_A_JOB:
+        job_id = await callers.submitted("a-submit", labels={"a": "b"})
+        theirs = await callers.do("other", operation, job_id)
+        nothing = await callers.do("other", operation)
+        assert problem(theirs) == problem(nothing) == (404, "job-not-found"), operation
+        texts = [answer.json() for answer in (theirs, nothing)]
+        assert texts[0]["detail"].replace(job_id, UNKNOWN) == texts[1]["detail"]
+        seen = await callers.ask("a-submit", "GET", f"/jobs/{job_id}")
+        assert (seen.json()["status"], seen.json()["tenant"]) == ("pending", "a-submit")
+        assert (await callers.do("a-admin", "read_job", job_id)).status_code == 200
 
 
-def listening_ports(inodes: set[str]) -> list[str]:
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [row[1].rpartition(":")[2] for row in rows if row[9] in inodes and row[3] == "0A"]
+async def test_jobs_that_are_listed_are_ones_own(callers: Callers, store: Store, worker: StandInWorker) -> None:
+    mine = {await callers.submitted("a-submit", labels={"a": "b"}) for _ in range(3)}
+    theirs = {await callers.submitted("other", labels={"a": "b"}) for _ in range(2)}
+    for query in ("", "?status=pending", "?algorithm=Rest", "?label=a:b", "?limit=1"):
+        found, cursor = set(), ""
+        while cursor is not None:
+            more = f"{'&' if query else '?'}cursor={cursor}" if cursor else ""
+            page = (await callers.ask("a-submit", "GET", f"/jobs{query}{more}")).json()
+            found |= {job["job_id"] for job in page["jobs"]}
+            cursor = page["next_cursor"]
+        assert found == mine, query
+    everything = (await callers.ask("a-admin", "GET", "/jobs")).json()["jobs"]
+    assert {job["job_id"] for job in everything} == mine | theirs
+    done = await callers.ask("other", "POST", "/jobs/cancel", json={"filter": {}, "expected": 2})
+    assert done.json() == {"matched": 2, "done": 2}
+    pending = (await callers.ask("a-admin", "GET", "/jobs?status=pending")).json()["jobs"]
+    assert {job["job_id"] for job in pending} == mine
+    everything = (await callers.ask("other", "POST", "/jobs/retry", json={"filter": {}, "dry_run": True})).json()
+    assert everything["matched"] == 2
 
 
-def sockets_from(address: str) -> bool:
-    """Whether this machine has the address (macOS has but one of loopback)."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+async def test_failures_and_holders_are_ones_own(callers: Callers, worker: StandInWorker) -> None:
+    """The first fills the slots: the second is told nothing of whose job holds them."""
+    first = await callers.submitted("a-submit")
+    await callers.ask("a-operate", "PUT", "/jobs/concurrency", json={"max_concurrent": 1})
+    [grant] = await worker.claim()
+    assert grant.id == first
+    second = await callers.submitted("other")
+    told = (await callers.ask("other", "GET", f"/jobs/{second}/explain")).json()
+    assert (told["blocking"], told["holders"]) == ("cap", [])
+    told = (await callers.ask("a-admin", "GET", f"/jobs/{second}/explain")).json()
+    assert told["holders"] == [first]
+    slots = (await callers.ask("other", "GET", "/jobs/concurrency")).json()
+    assert (slots["jobs"], slots["jobs_left_out"], slots["pending_jobs"]) == ([], 1, 1)
+    await worker.finish(grant, error=FAILURE)
+    [grant] = await worker.claim()
+    assert grant.id == second
+    await worker.finish(grant, error=FAILURE)
+    for who, ids in (("a-submit", [first]), ("other", [second])):
+        groups = (await callers.ask(who, "GET", "/failures")).json()["failures"]
+        assert [group["job_ids"] for group in groups] == [ids]
+    assert len((await callers.ask("a-admin", "GET", "/failures")).json()["failures"]) == 2
 
 
-def resident_mb(process: Process) -> float:
-    status = Path(f"/proc/{process.popen.pid}/status").read_text()
-    match = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert match
-    return int(match[1]) / 1024
+async def test_idempotency_keys_are_a_tenants_own(callers: Callers) -> None:
+    key = {"Idempotency-Key": "order-17"}
+    made = [await callers.ask(who, "POST", "/jobs", json=REST, headers=key) for who in ("a-submit", "other")]
+    again = await callers.ask("a-submit", "POST", "/jobs", json=REST, headers=key)
+    ids = [answer.json()["job_id"] for answer in (*made, again)]
+    assert ids[0] != ids[1]
+    assert ids[0] == ids[2]
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_revoked_key_opens_nothing(callers: Callers) -> None:
+    assert (await callers.ask("other", "GET", "/jobs")).status_code == 200
+    await callers.keys.revoke("other")
+
+    async def refused() -> bool:
+        return (await callers.ask("other", "GET", "/jobs")).status_code == 401
+
+    await wait_for(refused, within=5, what="the revoked key is refused")
+    await callers.make("other", Scope.READ)
+
+    async def known() -> bool:
+        return (await callers.ask("other", "GET", "/jobs")).status_code == 200
+
+    await wait_for(known, within=5, what="the new key is known")
+
+
+async def test_the_last_key_revoked_does_not_open_the_door(
+    connect: Connect, store: Store, catalogue: None
+) -> None:
+    keys = ApiKeys(store.redis, store.keys)
+    async with connect() as client:
+        before = (await client.post("/jobs", json=REST)).json()["job_id"]
+        _, secret = await keys.create("one", Scope.ADMIN, NOBODY)
+        await keys.create("two", Scope.OPERATE, NOBODY)
+        await keys.revoke("one")
+        await keys.revoke("two")
+
+        async def status(expected: int, **headers: str) -> bool:
+            return (await client.get(f"/jobs/{before}", headers=headers)).status_code == expected
+
+        await wait_for(lambda: status(401), within=5, what="a key is asked for")
+        _, secret = await keys.create("one", Scope.ADMIN, NOBODY)
+        await wait_for(lambda: status(200, Authorization=f"bearer {secret}"), within=5, what="an admin sees it")
+        await keys.reset()
+        await wait_for(lambda: status(200), within=5, what="nobody is asked for a key")
+
+
+async def test_what_is_public(connect: Connect, store: Store, catalogue: None) -> None:
+    await ApiKeys(store.redis, store.keys).create("one", Scope.READ, NOBODY)
+    seen = {}
+    for settings in ({}, {"metrics_public": True, "health_public": False}):
+        async with connect(**settings) as client:
+            for path in ("/healthz", "/readyz", "/metrics", "/docs"):
+                seen[path, bool(settings)] = (await client.get(path)).status_code
+    assert seen == {
+        ("/healthz", False): 200,
+        ("/readyz", False): 200,
+        ("/metrics", False): 401,
+        ("/docs", False): 200,
+        ("/healthz", True): 401,
+        ("/readyz", True): 401,
+        ("/metrics", True): 200,
+        ("/docs", True): 200,
+    }
+
+
+async def test_beyond_loopback_only_with_keys(
+    redis_url: str, store: Store, connect: Connect, settings: Callable[..., Settings], catalogue: None
+) -> None:
+    await check_bind(settings(), redis_url)
+    await check_bind(settings(host="0.0.0.0", allow_unauthenticated=True), redis_url)
+    with pytest.raises(SlotwiseError, match="slotwise keys create"):
+        await check_bind(settings(host="0.0.0.0"), redis_url)
+    await check_bind(settings(host="0.0.0.0"), "unix:///nowhere")  # nobody knows yet: it lets nobody in
+    async with connect(host="0.0.0.0") as client:
+        assert (await client.get("/jobs")).status_code == 401, "the store was away when it started"
+        assert (await client.get("/healthz")).status_code == 200
+    _, secret = await ApiKeys(store.redis, store.keys).create("one", Scope.READ, NOBODY)
+    await check_bind(settings(host="0.0.0.0"), redis_url)
+    async with connect(host="0.0.0.0") as client:
+        assert (await client.get("/jobs", headers={"Authorization": f"Bearer {secret}"})).status_code == 200
+
+
+async def test_a_key_has_room_for_so_many_jobs(callers: Callers) -> None:
+    await callers.make("small", Scope.SUBMIT, Bounds(max_pending=2))
+    ids = [await callers.submitted("small") for _ in range(2)]
+    answer = await callers.ask("small", "POST", "/jobs", json=REST)
+    assert problem(answer) == (429, "queue-full")
+    assert int(answer.headers["Retry-After"]) >= 1
+    await callers.submitted("other")
+    await callers.do("small", "cancel_job", ids[0])
+    await callers.submitted("small")
+    answer = await callers.do("small", "retry_job", ids[0])
+    assert problem(answer) == (429, "queue-full")
+
+
+async def test_a_key_submits_no_faster_than_it_may(callers: Callers) -> None:
+    await callers.make("slow", Scope.SUBMIT, Bounds(rate=Rate.of("3/day")))
+    answer = await callers.ask("slow", "POST", "/jobs", json=REST)
+    assert answer.headers["RateLimit-Policy"] == '"submit";q=3;w=86400'
+    assert answer.headers["RateLimit"].startswith('"submit";r=2;t=')
+    many = {"jobs": [REST] * 4}
+    assert (await callers.ask("slow", "POST", "/jobs/batch", json=many)).status_code == 422, "more than ever fit"
+    answer = await callers.ask("slow", "POST", "/jobs/batch", json={"jobs": [REST] * 3})
+    assert problem(answer) == (429, "rate-limited"), "all or none"
+    answer = await callers.ask("slow", "POST", "/jobs/batch", json={"jobs": [REST] * 2})
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["RateLimit"].startswith('"submit";r=0;t=')
+    answer = await callers.ask("slow", "POST", "/jobs", json=REST)
+    assert problem(answer) == (429, "rate-limited")
+    assert 28_000 < int(answer.headers["Retry-After"]) <= 28_800
+    assert answer.headers["RateLimit"].startswith('"submit";r=0;t=')
+
+
+async def test_a_stream_ends_with_its_key(callers: Callers, store: Store) -> None:
+    job_id = await callers.submitted("other")
+    following = asyncio.ensure_future(callers.ask("other", "GET", f"/jobs/{job_id}/events"))
+    await news_are_read(store)
+    await callers.keys.revoke("other")
+    async with asyncio.timeout(30):
+        answer = await following  # the job goes on waiting: it would not end by itself
+    assert answer.status_code == 200
+    assert "event: status" in answer.text
+    assert "event: end" not in answer.text

@@ -239,7 +239,7 @@ async def next_of(events: AsyncIterator[Event]) -> tuple[str, Any]:
 async def test_one_that_does_not_read_misses_what_is_cut_and_is_told_so(listening: Listening, job: Job) -> None:
     """Nothing waits for it here: it finds what is kept when it reads again."""
     await job.begin()
-    events = listening.follow(job.id, await start(job.store, job.id))
+    events = listening.follow(job.store, job.id, await start(job.store, job.id))
     assert [await next_of(events) for _ in range(2)] == [("status", "pending"), ("status", "running")]
     await job.say(b"begun\n")
     assert await next_of(events) == ("log", "begun\n")
@@ -255,7 +255,7 @@ async def test_one_that_does_not_read_misses_what_is_cut_and_is_told_so(listenin
 
 async def test_a_life_that_ends_unseen(listening: Listening, job: Job, client: AsyncClient) -> None:
     await job.begin()
-    events = listening.follow(job.id, await start(job.store, job.id))
+    events = listening.follow(job.store, job.id, await start(job.store, job.id))
     assert [await next_of(events) for _ in range(2)] == [("status", "pending"), ("status", "running")]
     await job.end(error=FAILURE)
     await client.post(f"/jobs/{job.id}/retry")
@@ -269,7 +269,7 @@ async def test_a_stop_ends_a_stream_at_once(
     listening: Listening, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.listening.LOOK_SECONDS", 600)
-    events = listening.follow(job.id, await start(job.store, job.id))
+    events = listening.follow(job.store, job.id, await start(job.store, job.id))
     assert await next_of(events) == ("status", "pending")
     await news_are_read(job.store)  # so nothing else wakes it
     ending = asyncio.ensure_future(anext(events, None))
@@ -283,7 +283,7 @@ async def test_one_that_never_takes_what_is_sent_is_let_go(
     listening: Listening, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.stream.SEND_SECONDS", 0.05)
-    stream = Stream(listening, job.id, await start(job.store, job.id))
+    stream = Stream(listening, listening.follow(job.store, job.id, await start(job.store, job.id)))
     never = asyncio.Event()
 
     async def send(message: Any) -> None:
@@ -300,7 +300,7 @@ async def test_a_quiet_stream_is_kept_alive(
     listening: Listening, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.stream.PING_SECONDS", 0.05)
-    stream = Stream(listening, job.id, await start(job.store, job.id))
+    stream = Stream(listening, listening.follow(job.store, job.id, await start(job.store, job.id)))
     sent, hung_up = bytearray(), asyncio.Event()
 
     async def send(message: Any) -> None:
@@ -324,7 +324,7 @@ async def test_goes_on_after_the_store_was_away(own_server: Server) -> None:
     await store.submit([Submission(job.id, "Rest", {})], max_pending=10)
     listening = Listening(store)
     await listening.enter()
-    events = listening.follow(job.id, await start(store, job.id))
+    events = listening.follow(store, job.id, await start(store, job.id))
     assert await next_of(events) == ("status", "pending")
     waiting = asyncio.ensure_future(next_of(events))
     await asyncio.to_thread(own_server.kill)

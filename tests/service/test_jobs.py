@@ -23,7 +23,7 @@ FIELDS = [
     *("job_id", "status", "algorithm", "params", "result", "error", "progress", "message", "attempt"),
     *("max_attempts", "priority", "timeout", "created_at", "scheduled_for", "started_at", "completed_at"),
     *("expires_at", "heartbeat_at", "wait_seconds", "run_seconds", "reason", "cancel_requested", "worker"),
-    *("webhook", "labels", "usage", "urls"),
+    *("webhook", "labels", "tenant", "usage", "urls"),
 ]
 
 

@@ -10,6 +10,7 @@ from httpx2 import AsyncClient
 
 from service.problems import TABLE, pointer
 from slotwise.errors import Code
+from slotwise.journal import FIELDS
 from slotwise.store import Store
 
 START_ONLY = {"invalid-settings", "invalid-algorithms", "no-server", "server-in-use"}
@@ -125,7 +126,8 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
     assert problem["detail"] == "The request could not be served. The log has the details."
     assert answer.headers["X-Request-Id"] == "r-2"
     [record] = caplog.records
-    assert record.getMessage() == "GET /metrics failed (request r-2)"
+    assert record.getMessage() == "GET /metrics failed"
+    assert getattr(record, FIELDS) == {"request_id": "r-2"}
     assert record.exc_info is not None
 
 

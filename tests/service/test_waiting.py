@@ -123,7 +123,7 @@ async def test_a_client_that_hangs_up_is_waited_for_no_longer(client: AsyncClien
         return {"type": "http.disconnect"}
 
     async with store.ended() as ended, asyncio.timeout(30):
-        job = await Waiting(store, ended).job(job_id, 60, receive)
+        job = await Waiting(ended).job(store, job_id, 60, receive)
     assert job is not None
     assert job.state is State.PENDING
 
@@ -131,9 +131,9 @@ async def test_a_client_that_hangs_up_is_waited_for_no_longer(client: AsyncClien
 async def test_a_stop_answers_those_who_wait(client: AsyncClient, store: Store) -> None:
     job_id = (await client.post("/jobs", json=REST)).json()["job_id"]
     async with store.ended() as ended, asyncio.timeout(30):
-        waiting = Waiting(store, ended)
+        waiting = Waiting(ended)
         asyncio.get_running_loop().call_soon(waiting.stop)
-        job = await waiting.job(job_id, 60, asyncio.Event().wait)  # type: ignore[arg-type]
+        job = await waiting.job(store, job_id, 60, asyncio.Event().wait)  # type: ignore[arg-type]
     assert job is not None
     assert job.state is State.PENDING
 
@@ -142,5 +142,5 @@ async def test_a_wait_raises_what_the_store_raises(store: Store) -> None:
     async with store.ended() as ended:
         away = await Store.connect("unix:///nowhere")
         with pytest.raises(SlotwiseError, match="Redis"):
-            await Waiting(away, ended).job("id", 60, asyncio.Event().wait)  # type: ignore[arg-type]
+            await Waiting(ended).job(away, "id", 60, asyncio.Event().wait)  # type: ignore[arg-type]
         await away.close()

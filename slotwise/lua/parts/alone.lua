@@ -3,6 +3,8 @@
 --
 -- Needs HELD, WORKER, SUSPECTS, RECORD, PAYLOAD, HIDDEN, now, grants, room(), algorithm_of(), admit_from(),
 -- waits_to_run_alone().
+local keep_alone
+do  -- a script has 200 local names at most
 local PATIENCE_MS = 2000  -- that such a job waits for an idle worker before a busy one is emptied for it
 local SUSPECTS_LOOKED_AT = 20
 
@@ -35,7 +37,7 @@ local function reserved_here(busy)
 end
 
 -- True when this claim may grant nothing else.
-local function keep_alone()
+function keep_alone()
   local alone, busy = redis.call('HGET', WORKER, 'alone'), redis.call('HLEN', HELD) > 0
   if alone and redis.call('HEXISTS', HELD, alone) == 1 then
     return true
@@ -48,4 +50,5 @@ local function keep_alone()
   redis.call('HSET', WORKER, 'alone', reserved)
   admit_from({reserved, HIDDEN}, 1, true)
   return #grants > 0
+end
 end

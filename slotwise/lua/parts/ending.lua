@@ -6,7 +6,7 @@
 -- failures and outbox.
 local function end_waiting(id, now, state, failure, keep, ...)
   local payload, r = redis.call('MGET', PAYLOAD .. id)[1], redis.call('HMGET', RECORD .. id, 'state', 'algorithm',
-    'created', 'attempt', 'webhook_events')
+    'created', 'tenant', 'attempt', 'webhook_events')
   local algorithm, created = algorithm_of(r[2], payload) or '', created_of(r[3], payload, now)
   note_name(algorithm)
   redis.call('ZREM', QUEUE, id)
@@ -14,7 +14,7 @@ local function end_waiting(id, now, state, failure, keep, ...)
   redis.call('ZREM', UNSTARTED, id)
   redis.call('ZREM', ABORT, id)
   for _, set in ipairs(redis.call('SMEMBERS', PARKED)) do  -- a stock client's job has no record to say in which it is
-    if redis.call('ZREM', PARKED_OF .. set, id) == 1 then
+    if redis.call('ZREM', PARKED_OF .. set, id) == 1 and not string.find(set, MARK, 1, true) then
       leave_pending(set, id)
     end
   end
@@ -33,13 +33,13 @@ local function end_waiting(id, now, state, failure, keep, ...)
     count('created:' .. label(algorithm))
   end
   count('completed:' .. state .. ':' .. label(algorithm))
-  leave_pending(algorithm, id)
+  leave_pending(algorithm, id, r[4])
   index_ended(id, state, algorithm, failure, created, now + keep)
-  moves.note(id, state, '', r[4] or 0, state == 'failed' and error_type(failure) or '', algorithm)
+  moves.note(id, state, '', r[5] or 0, state == 'failed' and error_type(failure) or '', algorithm)
   if state == 'failed' then
-    count_failure(id, algorithm, failure, '', now)
+    count_failure(id, algorithm, failure, '', now, r[4])
   end
-  if r[5] then
+  if r[6] then
     tell(id, state, now, now + keep, payload)
   end
   redis.call('PUBLISH', ENDED, id)

@@ -10,7 +10,7 @@ end
 local function record_of(id, state)
   local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'score', 'deaths', 'cancel_requested', 'timeout',
     'max_attempts', 'keep_result', 'memory_mb', 'cpu_seconds', 'expires', 'started', 'algorithm', 'due', 'ready',
-    'open_files', 'file_mb', 'created', 'webhook_events')
+    'open_files', 'file_mb', 'created', 'webhook_events', 'tenant')
   if r.err or (r[1] and r[1] ~= state) then
     forget_earlier(id)
     r = {}
@@ -19,7 +19,7 @@ local function record_of(id, state)
     cancel_requested = r[5], timeout = r[6] or '', max_attempts = r[7] or '', keep_result = r[8] or '',
     memory_mb = r[9] or '', cpu_seconds = r[10] or '', expires = r[11] and number_of(r[11]), started = r[12],
     algorithm = r[13], ready = math.max(number_of(r[14]), number_of(r[15])), open_files = r[16] or '',
-    file_mb = r[17] or '', created = r[18], tells = r[19]}
+    file_mb = r[17] or '', created = r[18], tells = r[19], tenant = r[20] or nil}
 end
 
 local function grant(id, token, r, payload, cancelled)

@@ -1,5 +1,5 @@
 -- labels: the jobs of each label, from their submit until nothing is kept of them. What labels a job has is kept beside
--- its record, which expires by itself.
+-- its record, which expires by itself. A tenant's jobs are labelled with it, under the name '' that no label has.
 --
 -- Needs SAID, the part index.
 local function sets_of(labels)
@@ -20,7 +20,11 @@ local function drop_labels(id)
   end
 end
 
-local function add_labels(id, labels, created)
+-- `labels`: JSON; nil = none. `whose`: the tenant; '' = nobody's.
+local function add_labels(id, labels, created, whose)
+  if whose ~= '' then
+    labels = '{"":"' .. whose .. '"' .. (labels and ',' .. string.sub(labels, 2) or '}')
+  end
   redis.call('HSET', TAGS, id, labels)
   for _, key in ipairs(sets_of(labels)) do
     redis.call('ZADD', key, created, id)

@@ -2,6 +2,8 @@
 -- fields, of which the body is made when it is sent. A job without a webhook has no such fields in its record.
 --
 -- Needs RECEIVERS, DUE_OF, OUTBOX_OF, DELIVERIES, RECORD, the part receivers.
+local write_entry, tell
+do  -- a script has 200 local names at most
 local SHOWN = {'state', 'algorithm', 'error', 'attempt', 'max_attempts', 'priority', 'timeout', 'labels', 'created', 'due',
   'started', 'ended', 'cancel_requested', 'worker', 'account', 'progress', 'progress_of', 'ended_waiting', 'webhook'}
 local MOST_RESULT = 21000  -- bytes: a result of 20 kB, and what else an envelope adds to its payload
@@ -9,7 +11,7 @@ local LASTS = {completed = true, failed = true, cancelled = true}
 
 -- An entry is its id, its kind, and fields and values as netstrings, "length:bytes": nothing is escaped, nothing decoded.
 -- `call`: the payload, or the envelope, with that name.
-local function write_entry(id, entry, kind, at, expires, name, call)
+function write_entry(id, entry, kind, at, expires, name, call)
   local parts = {entry, ' ', kind, ' '}
   local function add(field, value)
     parts[#parts + 1] = #field .. ':' .. field .. #value .. ':'
@@ -52,6 +54,7 @@ local function write_event(id, kind, now, expires, payload, envelope)
 end
 
 -- A key of another type where this belongs, whoever put it there, costs the job its webhook, and others nothing.
-local function tell(...)
+function tell(...)
   pcall(write_event, ...)
+end
 end

@@ -1,9 +1,12 @@
 -- parking: jobs that a claim met but may not start stand aside, with their true scores, in the set of the limit that
--- binds them; out of sight in the queue, so that nothing behind them is blocked and none is met twice.
+-- binds them; out of sight in the queue, so that nothing behind them is blocked and none is met twice. A set's name is the
+-- algorithm; MARK and the tenant, of those that only wait for their tenant's turn; or both.
 --
--- Needs QUEUE, PARKED, PARKED_OF, HIDDEN, exact, room(), enter_pending(). `left_parking` says which this claim took
--- from there, and of which algorithm they were.
+-- Needs QUEUE, PARKED, PARKED_OF, TENANTS, RECORD, HIDDEN, MARK, exact, enter_pending(); room_in(), limits_in() and share_out() of
+-- the part tenants. `left_parking` says which this claim took from there, and of which set they were.
 local left_parking = {}
+local keyed = redis.call('EXISTS', TENANTS) == 1  -- whether there are tenants
+local room_in, limits_in, share_out  -- by the part tenants
 
 -- `made`: when, of a stock client's job; nil of one with a record.
 local function park(id, algorithm, score, made)
@@ -38,7 +41,8 @@ local function heads_of(algorithm, most)
       local score = redis.call('ZSCORE', QUEUE, rows[i])
       if not score then
         gone[#gone + 1] = rows[i]
-        leave_pending(algorithm, rows[i])
+        local of, whose = limits_in(algorithm)
+        leave_pending(of ~= '' and of or redis.call('HGET', RECORD .. rows[i], 'algorithm') or '', rows[i], whose)
       elseif tonumber(score) >= HIDDEN and #heads < 2 * most then
         heads[#heads + 1], heads[#heads + 2] = rows[i], rows[i + 1]
       end
@@ -58,7 +62,7 @@ end
 local function unparkable(most)
   local found = {}
   for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
-    local key, left = PARKED_OF .. algorithm, math.min(room(algorithm), most)
+    local key, left = PARKED_OF .. algorithm, math.min(room_in(algorithm), most)
     local heads = left > 0 and heads_of(algorithm, left) or {}
     for i = 1, #heads, 2 do
       found[#found + 1] = {tonumber(heads[i + 1]), heads[i], algorithm}
@@ -74,7 +78,7 @@ end
 local function can_unpark()
   local one = false
   for _, algorithm in ipairs(redis.call('SMEMBERS', PARKED)) do
-    one = redis.call('EXISTS', PARKED_OF .. algorithm) == 1 and room(algorithm) > 0 or one
+    one = redis.call('EXISTS', PARKED_OF .. algorithm) == 1 and room_in(algorithm) > 0 or one
   end
   return one
 end
@@ -89,9 +93,13 @@ local function candidates(most)
   for i = 1, #due, 2 do
     rows[#rows + 1] = {tonumber(due[i + 1]), due[i]}
   end
-  table.sort(rows, function(a, b)
-    return a[1] < b[1]
-  end)
+  if keyed then
+    share_out(rows)
+  else
+    table.sort(rows, function(a, b)
+      return a[1] < b[1]
+    end)
+  end
   local best = {}
   for _, row in ipairs(rows) do
     if not seen[row[2]] and #best < 2 * most then

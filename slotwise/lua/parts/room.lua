@@ -2,6 +2,8 @@
 -- others serve it and this worker does not.
 --
 -- Needs the parts cap and share_of, LIMITS, SERVES, SERVED, CATALOGUE, RUNNING_OF, STARTS_OF, now, exact, opens().
+local tell_full_rates, room, take_room, enter_running, write_rooms
+do  -- a script has 200 local names at most
 local has_limits, rooms = redis.call('EXISTS', LIMITS) == 1, {}
 local rates = {}  -- of an algorithm that has one: window, starts left in it
 
@@ -35,7 +37,7 @@ local function room_by_limits(algorithm)
 end
 
 -- Whom a full window turns away waits for it to open. This very claim may have filled it.
-local function tell_full_rates()
+function tell_full_rates()
   for algorithm, rate in pairs(rates) do
     local first = rate.left <= 0 and redis.call('ZRANGE', STARTS_OF .. algorithm, 0, 0, 'WITHSCORES')[2]
     if first then
@@ -44,7 +46,7 @@ local function tell_full_rates()
   end
 end
 
-local function room(algorithm)
+function room(algorithm)
   if not rooms[algorithm] then
     local others = redis.call('SISMEMBER', SERVES, algorithm) == 0
       and (redis.call('HEXISTS', SERVED, algorithm) == 1 or redis.call('HEXISTS', CATALOGUE, algorithm) == 1)
@@ -53,7 +55,7 @@ local function room(algorithm)
   return rooms[algorithm]
 end
 
-local function take_room(algorithm, token)
+function take_room(algorithm, token)
   rooms[algorithm] = rooms[algorithm] - 1
   if caps[algorithm] then
     caps[algorithm][2] = caps[algorithm][2] - 1
@@ -69,15 +71,16 @@ end
 -- The running sets are scored by when the job was made, as all from which jobs are listed.
 local started_of = {}
 
-local function enter_running(algorithm, id, created)
+function enter_running(algorithm, id, created)
   started_of[algorithm] = started_of[algorithm] or {}
   table.insert(started_of[algorithm], created)
   table.insert(started_of[algorithm], id)
 end
 
-local function write_rooms()
+function write_rooms()
   for algorithm, started in pairs(started_of) do
     redis.call('ZADD', RUNNING_OF .. algorithm, unpack(started))
   end
   started_of = {}
+end
 end

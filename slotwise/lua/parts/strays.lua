@@ -12,7 +12,7 @@ local function forget_strays(keep)
   local scores = #ids > 0 and redis.call('ZMSCORE', QUEUE, unpack(ids)) or {}
   for i, id in ipairs(ids) do
     if not scores[i] then
-      leave_pending(algorithm, id)
+      leave_pending(algorithm, id, redis.call('HGET', RECORD .. id, 'tenant'))
       if redis.call('PEXPIRE', RECORD .. id, keep, 'NX') == 1 then  -- for its labels
         put(entering, EXPIRING, now + keep, entry_of(id, 'pending', algorithm, ''))
       end

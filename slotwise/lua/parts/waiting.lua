@@ -8,6 +8,9 @@ local function give_up_slot(id, held)
   if redis.call('ZREM', RUNNING_OF .. (string.match(held, '^%S+ (.*)$') or ''), id) == 0 then
     redis.call('ZREM', RUNNING_OF, id)  -- its cancel came first: it takes no room of its algorithm
   end
+  if tenant_in(held) then
+    redis.call('ZREM', RUNNING_OF .. MARK .. tenant_in(held), id)
+  end
 end
 
 local function wait_again(id, held, outcome, now, exact)
@@ -22,6 +25,6 @@ local function wait_again(id, held, outcome, now, exact)
   redis.call('ZADD', QUEUE, math.min(tonumber(score) or exact, exact), id)  -- the clock may have been set back since
   remember_attempt(id, outcome, now)
   local algorithm = string.match(held, '^%S+ (.*)$') or ''
-  return_to_pending(algorithm, id, now)
+  return_to_pending(algorithm, id, now, tenant_in(held))
   moves.note(id, 'pending', 'queued', attempt - 1, '', algorithm)
 end
