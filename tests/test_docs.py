@@ -26,7 +26,7 @@ def test_the_blocks_run_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> 
         lines = text[: block.start(1)].count("\n")  # so that a traceback names the page's own line
         exec(compile("\n" * lines + block[1], str(PAGE), "exec"), vars(module))
     algorithms = [one for one in vars(module).values() if isinstance(one, Algorithm)]
-    assert [one.describe()["name"] for one in algorithms] == ["Shorten", "Bounded", "Total", "Mood", "Summarise"]
+    assert [one.describe()["name"] for one in algorithms] == ["Shorten", "Bounded", "Total", "Mood"]
 
 
 def test_the_table_of_sizes_is_what_the_command_prints() -> None:

@@ -168,12 +168,12 @@ def test_redis_url_prefers_the_setting_then_the_embedded_server(start: Start, da
 def test_a_server_that_loads_its_data_counts_as_alive(start: Start, data: Path, tmp_path: Path) -> None:
     first = start()
     with client(first) as connection, connection.pipeline(transaction=False) as pipeline:
-        for number in range(4_000):
+        for number in range(12_000):  # it listens once in 1,024 commands while it loads
             pipeline.set(f"key {number}", "value")
         pipeline.execute()
     first.stop()
     slow = tmp_path / "slow-server"
-    slow.write_text(f"#!/bin/sh\nexec '{find_binary()}' \"$@\" --key-load-delay 500\n")  # microseconds
+    slow.write_text(f"#!/bin/sh\nexec '{find_binary()}' \"$@\" --key-load-delay 300\n")  # microseconds
     slow.chmod(0o700)
     loading = embedded.launch(data, find_binary=lambda: slow)
     try:
@@ -182,7 +182,7 @@ def test_a_server_that_loads_its_data_counts_as_alive(start: Start, data: Path, 
         assert embedded.find(data) == loading.url
         assert loading.state() == "ready"
         with client(loading) as connection:
-            assert connection.dbsize() == 4_000
+            assert connection.dbsize() == 12_000
     finally:
         loading.stop()
 

@@ -7,6 +7,7 @@ gets it with `import worker.settings` as the first line of its own settings modu
 from __future__ import annotations
 
 import inspect
+import socket
 from typing import Any, Final
 
 import arq
@@ -17,6 +18,7 @@ from arq.connections import RedisSettings
 from slotwise import embedded, wire
 from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError, exit_with
+from slotwise.keys import Keys
 from slotwise.settings import load_or_exit
 from worker import registry
 from worker.loop import Worker
@@ -80,6 +82,7 @@ def _worker_settings() -> type:
         "keep_result": settings.keep_results,
         "job_completion_wait": settings.drain_seconds,
         "health_check_interval": settings.lease_seconds,
+        "health_check_key": Keys().sign_of(socket.gethostname()) if settings.check_by_host else None,
         "allow_abort_jobs": True,
         "job_serializer": wire.serialize,
         "job_deserializer": wire.deserialize,

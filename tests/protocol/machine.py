@@ -188,7 +188,7 @@ class Protocol(RuleBasedStateMachine):
         for tenant in picture.TENANTS:
             self.make_key(tenant, None, None)
         for place, tenant in enumerate(tenants):
-            jobs = [(f"j{2 * place + n}", ("B", None, 0, "", None, {})) for n in range(2)]
+            jobs = [(f"j{2 * place + n}", ("B", None, 0, "", None, {}, None)) for n in range(2)]
             self._submit(jobs, 100, tenant)
 
     @rule(

@@ -19,7 +19,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "math.min(tonumber(redis.call('HGET', record, 'score')) or now, exact), id",
         "now, id",
     ),
-    "a release burns the attempt": ("finish", "redis.call('HINCRBY', record, 'attempt', -1)", ""),
+    "a release burns the attempt": ("finish", "redis.pcall('HINCRBY', record, 'attempt', -1)", ""),
     "a cancelled job's retry waits its delay": (
         "finish",
         "redis.call('HEXISTS', record, 'cancel_requested') == 1 and now or now + delay",
@@ -200,7 +200,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "created_of(r.created, payload, score)",
         "math.floor(score)",
     ),
-    "finish writes no outbox entry": ("finish", "string.sub(token, -1) == 'w'", "false"),
+    "finish writes no outbox entry": ("finish", "string.find(token, '^[^@]*w')", "false"),
     "a cancelled job's webhook is told nothing": ("cancel", "    tell(id, state, now, now + keep, payload)\n", ""),
     "an expired job's webhook is told nothing": ("expire", "    tell(id, state, now, now + keep, payload)\n", ""),
     "a webhook is told what it did not ask for": (
@@ -240,7 +240,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "a failure is not counted": (
         "finish",
-        "local count = redis.call('HINCRBY', key, 'count', 1)",
+        "local count = redis.pcall('HINCRBY', key, 'count', 1)",
         "local count = 1",
     ),
     "one more of a tenant's jobs than may run": (

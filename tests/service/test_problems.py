@@ -38,7 +38,6 @@ async def test_has_every_member(client: AsyncClient) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/job",
         "/jobs/",
         "/jobs//",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -197,6 +198,13 @@ async def test_burst_check_and_max_jobs(fleet: Fleet, client: ArqRedis) -> None:
     fleet.worker()
     await wait_for(lambda: client.exists("arq:queue:health-check"), what="its health record")
     check = fleet.worker(flags=("--check",))
+    assert check.wait() == 0, check.said()
+    check = fleet.worker(flags=("--check",), CHECK_BY_HOST="1")
+    assert check.wait() == 1, "no worker of this host says so"
+    fleet.worker(CHECK_BY_HOST="1")
+    sign = fleet.keys.sign_of(socket.gethostname())
+    await wait_for(lambda: client.exists(sign), what="its own health record")
+    check = fleet.worker(flags=("--check",), CHECK_BY_HOST="1")
     assert check.wait() == 0, check.said()
 
 
