@@ -1,6 +1,6 @@
 """What a move and a read cost as the work grows: with few and with many jobs waiting, and few and many running.
 
-python -m bench.growth                10 to 1,000,000 jobs that wait; 10 to 5,000 that run (1.2 GB, some minutes)
+python -m bench.growth                10 to 1,000,000 jobs wait; 10 to 5,000 run (about 1.2 GB, five minutes)
 
 Each figure is the median, over rounds of 20 calls, of the time that the server itself took for a call (INFO
 commandstats), so that what grows is not hidden beneath what a client costs. Calls of all kinds alternate.
@@ -16,7 +16,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
 
-from bench.stage import server
+from bench import plot
+from bench.results import RESULTS
+from bench.stage import info, server
 from slotwise.job import Submission
 from slotwise.listing import Filter, Place, page
 from slotwise.steering import Steering
@@ -92,7 +94,7 @@ class Field:
         return {name: median(values) for name, values in found.items()}
 
     def spent(self) -> float:
-        stats: dict[str, dict[str, float]] = self.running.client.info("commandstats")
+        stats: dict[str, dict[str, float]] = info(self.running, "commandstats")
         inside = {"cmdstat_info", "cmdstat_config|resetstat"}
         scripts = [each["usec"] for name, each in stats.items() if name.startswith("cmdstat_eval")]
         return sum(scripts) if scripts else sum(each["usec"] for name, each in stats.items() if name not in inside)
@@ -104,6 +106,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[dict[str, float]]) 
         values = [row[name] for row in rows]
         told = "".join(f"{value:9.0f} us" for value in values)
         print(f"  {name:32}{told}   {values[-1] / values[0]:.2f}")
+
+
+def draw(name: str, title: str, across: str, sizes: Sequence[int], rows: Sequence[dict[str, float]]) -> None:
+    """The same as a plot, among the results."""
+    series = {call: [row[call] for row in rows] for call in rows[0]}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / name).write_text(plot.lines(title, sizes, series, across, "us"))
 
 
 async def grown(running: Server, sizes: Sequence[int], rounds: int) -> None:
@@ -118,7 +127,8 @@ async def grown(running: Server, sizes: Sequence[int], rounds: int) -> None:
         await field.walk()
         rows.append(await field.measure(rounds))
     table("jobs that wait", [f"{size:,}" for size in sizes], rows)
-    memory = running.client.info("memory")["used_memory"]
+    draw("waiting.svg", "What a call costs the server as jobs wait", "jobs that wait", sizes, rows)
+    memory = info(running, "memory")["used_memory"]
     print(f"  bytes of Redis a job: {memory / len(field.ids):.0f}")
     await store.close()
 
@@ -136,6 +146,7 @@ async def crowded(running: Server, sizes: Sequence[int], rounds: int) -> None:
         await field.walk()
         rows.append(await field.measure(rounds))
     table("jobs that run", [f"{size:,}" for size in sizes], rows)
+    draw("running.svg", "What a call costs the server as jobs run", "jobs that run", sizes, rows)
     await store.close()
 
 

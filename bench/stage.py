@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
 import httpx2
 
@@ -61,6 +64,23 @@ def until_served(client: httpx2.Client) -> None:
             return False
 
     wait_until(served, within=60, what="the service is up")
+
+
+def info(running: Server, section: str) -> dict[str, Any]:
+    """A section of what the server tells of itself."""
+    return cast(dict[str, Any], running.client.info(section))
+
+
+def sent_by_clients(running: Server, seconds: float) -> float:
+    """How many commands a second clients send; those that scripts carry out are none of them. Costs the server."""
+    until, heard = time.monotonic() + seconds, bytearray()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=0.2) as link:
+        link.sendall(b"MONITOR\r\n")
+        while time.monotonic() < until:
+            with suppress(TimeoutError):
+                heard += link.recv(1 << 20)
+    rows = heard.split(b"\r\n")[1:-1]  # without the answer to MONITOR
+    return sum(b" lua] " not in row for row in rows) / seconds
 
 
 def spread(values: list[float]) -> str:

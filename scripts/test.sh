@@ -2,7 +2,7 @@
 # The checks, then the tests. Does all set-up by itself; other arguments go to pytest.
 #   --quick  without the tests marked slow or soak (under 2 minutes)
 #   (none)   without those marked soak; this is what CI runs
-#   --full   all of them, and on Debian as root the containers (scripts/test-containers.sh)
+#   --full   all of them, the guard of the speed (bench/guard.py), and on Debian as root the containers
 set -euo pipefail
 exec </dev/null
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -51,4 +51,10 @@ status=0
     ${arguments[@]+"${arguments[@]}"} || status=$?
 if ! .venv/bin/python scripts/count_tests.py "$report" && [[ "$status" == 0 ]]; then status=1; fi
 if [[ -n "$full" && "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then scripts/test-containers.sh || status=1; fi
+if [[ -n "$full" && "$status" == 0 ]]; then
+    if ! command -v wrk >/dev/null && [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >&2 || true
+    fi
+    .venv/bin/python -m bench.guard || status=1
+fi
 exit "$status"
