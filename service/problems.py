@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -205,6 +206,13 @@ class Unforeseen:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:  # the process is being stopped, and the time for what is under way is over
+            if not begun:
+                stopped = SlotwiseError(
+                    "store-unavailable", "The service is being stopped.", retry_after_seconds=1
+                )
+                await answer(stopped, scope)(scope, receive, send)
+            raise
         except ClientDisconnect:
             log.debug("%s %s: the client hung up", scope["method"], scope["path"])
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -13,7 +14,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from slotwise.errors import SlotwiseError
 
 _UNREACHABLE: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError)
-_REFUSALS: Final = ("MISCONF", "LOADING", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN")
+# what a server says, by itself or wrapped in what redis-py says of a pipeline
+_REFUSAL: Final = re.compile(
+    r"(?:Transaction discarded because of: |Command # \d+ \(.*\) of pipeline caused error: (?:\(['\"])?)?"
+    r"(?:MISCONF|LOADING|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY) ",
+    re.DOTALL,
+)
 
 
 def is_away(error: BaseException) -> bool:
@@ -21,7 +27,7 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, SlotwiseError):
         return error.code == "store-unavailable"
     if isinstance(error, ResponseError):
-        return isinstance(error, OutOfMemoryError | ReadOnlyError) or str(error).startswith(_REFUSALS)
+        return isinstance(error, OutOfMemoryError | ReadOnlyError) or bool(_REFUSAL.match(str(error)))
     return isinstance(error, _UNREACHABLE)
 
 

@@ -1,7 +1,7 @@
 """The embedded server: starts a Valkey for one data directory, finds a live one, adopts it.
 
-The server asks for a password, a new one at each start: who comes by its socket without the right to read the data
-directory gets nothing. It stands in `server.conf` and `server.json`, of mode 600, and never on a command line.
+The server asks for a password, which is made at its first start and kept: who comes by its socket without the right to
+read the data directory gets nothing. It stands in `server.conf` and `server.json`, of mode 600, and never on a command line.
 `server.lock` is locked exactly as long as the server lives, whoever started it: the server itself inherits the
 locked descriptor. `server.json` says where it listens. This module never touches jobs, and never stops a
 server that it did not start.
@@ -38,6 +38,8 @@ LOG: Final = "server.log"
 LOCK: Final = "server.lock"
 RECORD: Final = "server.json"
 CONF: Final = "server.conf"
+PASSWORD_BYTES: Final = 32
+_REQUIRED: Final = re.compile("requirepass ([0-9a-f]{64})\n")
 
 
 class Server:
@@ -165,7 +167,7 @@ def probe(url: str) -> State:
 
 def _launch_locked(data: Path, program: Path, lock: int) -> Server:
     socket = socketdir.path_for(data)
-    password = secrets.token_hex(32)
+    password = _password(data)
     url = f"unix://:{password}@{quote(str(socket))}"
     try:
         datadir.keep(data, CONF, f"requirepass {password}\n")
@@ -179,6 +181,15 @@ def _launch_locked(data: Path, program: Path, lock: int) -> Server:
     except OSError as error:
         raise SlotwiseError("no-server", f"cannot start {program} in {data}: {error.strerror}") from error
     return Server(data, url, child)
+
+
+def _password(data: Path) -> str:
+    """That of the last start: who was connected to that server comes back with it."""
+    try:
+        kept = _REQUIRED.fullmatch((data / CONF).read_text())
+    except (OSError, UnicodeDecodeError):
+        kept = None
+    return kept[1] if kept else secrets.token_hex(PASSWORD_BYTES)
 
 
 def _options(data: Path, socket: Path) -> list[str]:

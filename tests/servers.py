@@ -32,8 +32,11 @@ class Server:
         aof: bool = False,
         options: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
+        """`wrapper`: the words of a command that becomes the server, whose own command is appended."""
         self._directory = directory
+        self._wrapper = wrapper
         self._env = {**os.environ, **(env or {})}
         self._options = (*(("--appendonly", "yes", "--appendfsync", "always") if aof else ()), *options)
         self.port = free_port()
@@ -51,7 +54,9 @@ class Server:
             "--save",
             "",
         ]
-        self.process = subprocess.Popen([*command, *self._options], env=self._env, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*self._wrapper, *command, *self._options], env=self._env, stdout=subprocess.DEVNULL
+        )
         wait_until(self._answers, within=20, what="the server answers")
 
     def _answers(self) -> bool:

@@ -287,6 +287,20 @@ def test_a_binary_on_path_must_be_new_enough(tmp_path: Path, monkeypatch: pytest
     assert find_binary(bundled=lambda: broken) == valkey
 
 
+def test_the_password_of_a_directory_stays_as_it_is(data: Path) -> None:
+    first = embedded.start(data)
+    first.stop()
+    second = embedded.start(data)
+    try:
+        assert second.url == first.url
+    finally:
+        second.stop()
+    (data / "server.conf").write_bytes(b"\xff requirepass")
+    third = embedded.start(data)
+    third.stop()
+    assert urlsplit(third.url).password not in ("", None, urlsplit(first.url).password)
+
+
 def test_a_password_is_asked_for_and_stands_on_no_command_line(data: Path) -> None:
     server = embedded.start(data)
     try:

@@ -22,6 +22,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 OF_THEIR_OWN = {  # pages whose blocks another test runs, and tells what they print
     "docs/api.md": "tests/test_api_page.py",
     "docs/client.md": "tests/client/test_page.py",
+    "docs/webhooks.md": "tests/test_webhooks_page.py",
 }
 PYTHON_OF_ITS_OWN = {"docs/algorithms.md": "tests/test_docs.py"}
 ELSEWHERE = {

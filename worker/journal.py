@@ -16,6 +16,7 @@ logger = logging.getLogger("arq.worker")
 
 # whose `text` is ours: a place in the code, a number, what the server or the kernel says
 TEXTS: Final = frozenset({"loop_blocked", "tree_unbounded", "memory_unbounded", "wake_refused", "tries_exceeded"})
+TO_RECEIVERS: Final = frozenset[Name]({"webhook_refused", "webhook_given_up"})  # whose `ref` is one
 LATE: Final = frozenset[Name]({"no_process", "retrying"})  # whose delay is that until the next start
 
 
@@ -40,6 +41,8 @@ def fields(event: Event) -> dict[str, Any]:
     if event.name in ("loop_blocked", "loop_free"):  # which know the job as the log names it
         job_id, _, function = event.ref.partition(":")
     told: dict[str, Any] = {"job_id": job_id, "function": function, **event.trace.as_logged()}
+    if event.name in TO_RECEIVERS:
+        told |= {"function": "", "receiver": event.ref}
     told["seconds"] = round(event.seconds, 3)
     if event.job_id:
         told["attempt"] = event.attempt

@@ -59,7 +59,12 @@ def _examined(redis: Redis, keys: Keys, most: int) -> Report:
         keys=total,
         looked_at=min(known.looked_at, total),
         findings=tuple(findings),
-        notes=(*settings.notes, *_limits(known.whole, looks.exhausted, total, most), *_unknown(found)),
+        notes=(
+            *settings.notes,
+            *settings.advice(),
+            *_limits(known.whole, looks.exhausted, total, most),
+            *_unknown(found),
+        ),
     )
 
 

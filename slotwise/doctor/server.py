@@ -13,7 +13,8 @@ from redis.exceptions import ResponseError
 from slotwise.doctor.report import Finding, shown
 
 LEAST_VERSION: Final = (7, 0)  # of Redis; every Valkey is newer
-CONFIG: Final = ("maxmemory-policy", "maxmemory", "appendonly", "save")
+CONFIG: Final = ("maxmemory-policy", "maxmemory", "appendonly", "save", "appendfsync", "min-replicas-to-write")
+UNSYNCED: Final = {"everysec": "the last second or two", "no": "up to half a minute"}
 
 
 class Settings:
@@ -46,9 +47,26 @@ class Settings:
         policy = self.config.get("maxmemory-policy", self.info.get("maxmemory_policy", "noeviction"))
         if policy != "noeviction":
             yield Finding("evicts", 1, detail=f"maxmemory-policy {policy}, maxmemory {self._memory()}")
-        aof = self.config.get("appendonly", self.info.get("aof_enabled", "yes"))
-        if aof in ("no", 0):
+        if not self._aof():
             yield Finding("no-aof", 1, detail=f"appendonly no, {self._snapshots()}")
+
+    def advice(self) -> Iterator[str]:
+        """What this server may lose of what it has accepted, with settings that many choose knowingly."""
+        sync = str(self.config.get("appendfsync", ""))
+        if self._aof() and sync in UNSYNCED:
+            yield (
+                f"appendfsync {sync}: a power cut takes {UNSYNCED[sync]} of what was accepted; "
+                "with always it takes nothing"
+            )
+        replicas = int(self.info.get("connected_slaves", 0))
+        if replicas and self.config.get("min-replicas-to-write") == "0":
+            yield (
+                f"{replicas} replicas, and min-replicas-to-write 0: a primary that is cut off goes on accepting "
+                "jobs, which are gone when a replica has taken its place"
+            )
+
+    def _aof(self) -> bool:
+        return self.config.get("appendonly", self.info.get("aof_enabled", "yes")) not in ("no", 0)
 
     def _memory(self) -> str:
         memory = int(self.config.get("maxmemory", self.info.get("maxmemory", 0)))

@@ -346,3 +346,18 @@ async def test_a_stock_arq_at_work_and_killed(own_fleet: Fleet, own_server: Serv
     client.delete(KEYS.queue + ":health-check")
     assert {each.code for each in examine(own_server.url).findings} == {"stuck-in-progress"}
     await pool.aclose()
+
+
+def test_what_the_server_may_lose_is_noted(own_server: Server, tmp_path: Path) -> None:
+    assert examine(own_server.url).notes[:-1] == ()
+    own_server.client.config_set("appendfsync", "everysec")
+    [note] = examine(own_server.url).notes[:-1]
+    assert note.startswith("appendfsync everysec: a power cut takes the last second or two")
+    replica = Server(tmp_path, options=("--replicaof", f"127.0.0.1 {own_server.port}"))
+    replica.start()
+    wait_until(lambda: own_server.client.info()["connected_slaves"] == 1, what="the replica is there")
+    own_server.client.config_set("appendfsync", "always")
+    assert examine(own_server.url).notes[0].startswith("1 replicas, and min-replicas-to-write 0")
+    own_server.client.config_set("min-replicas-to-write", "1")
+    assert examine(own_server.url).notes[:-1] == ()
+    replica.stop()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any, get_args
 
 import pytest
 from httpx2 import AsyncClient
+from starlette.types import Message, Receive, Scope, Send
 
-from service.problems import TABLE, pointer
+from service.problems import TABLE, Unforeseen, pointer
+from service.request_id import RequestId
 from slotwise.errors import Code
 from slotwise.journal import FIELDS
 from slotwise.store import Store
@@ -141,3 +144,26 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
 )
 def test_pointers(path: tuple[Any, ...], text: str) -> None:
     assert pointer(*path) == text
+
+
+async def test_a_request_that_a_stop_cuts_short_is_told_to_come_again() -> None:
+    """As uvicorn ends what is under way when its grace is over."""
+    asked = asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/jobs/x", "raw_path": b"/jobs/x", "headers": []}
+    task = asyncio.create_task(RequestId(Unforeseen(endless))(scope, asked.wait, send))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sent[0]["status"] == 503
+    assert (b"retry-after", b"1") in sent[0]["headers"]
