@@ -1,7 +1,8 @@
 """The embedded server: starts a Valkey for one data directory, finds a live one, adopts it.
 
-The server asks for a password, which is made at its first start and kept: who comes by its socket without the right to
-read the data directory gets nothing. It stands in `server.conf` and `server.json`, of mode 600, and never on a command line.
+The server asks for a password, which is made at its first start and kept: who comes by its socket without the
+right to read the data directory gets nothing. It stands in `server.conf` and `server.json`, of mode 600, and never
+on a command line.
 `server.lock` is locked exactly as long as the server lives, whoever started it: the server itself inherits the
 locked descriptor. `server.json` says where it listens. This module never touches jobs, and never stops a
 server that it did not start.
