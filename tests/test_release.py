@@ -53,7 +53,7 @@ def test_what_is_missing_or_too_much_is_found(dist: Path, tmp_path: Path) -> Non
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_wheel_runs_where_nothing_else_is(dist: Path, tmp_path: Path) -> None:
     """`slotwise up` and a job, in an environment that has the wheel and what it asks for, far from this tree."""
     python = tmp_path / "env" / "bin" / "python"

@@ -18,7 +18,7 @@ from tests.facts import Tell
 SLACK = 5.0  # a machine that does other things as well breaks no promise
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # two minutes each, of a machine that does nothing else
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not LIBRARIES, reason="no libfaketime (Debian: faketime)")
 @pytest.mark.parametrize("seed", ["fixed", "drawn"])

@@ -131,7 +131,9 @@ def test_a_large_body_that_nobody_wants_is_not_kept(fleet: Fleet) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ATTACKS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "slow body" else [pytest.mark.soak]) for kind in ATTACKS]
+)
 def test_a_thousand_slow_clients_disturb_nobody(fleet: Fleet, kind: str) -> None:
     if shutil.which("slowhttptest") is None:
         assert "CI" not in os.environ, "slowhttptest is not installed: scripts/test.sh does that"
