@@ -37,12 +37,16 @@ class Intake:
         if len(tenants) == 1:
             return await self._of_one_tenant(jobs)
         outcomes: dict[str, Submitted | Exception] = {}
+        away: Exception | None = None
         for tenant in tenants:
             own = [job for job in jobs if job.tenant == tenant]
             try:
+                if away is not None:  # nobody waits for the same silence once more
+                    raise away
                 found = await self._of_one_tenant(own)
             except Exception as error:
                 found = [error] * len(own)
+                away = error if is_away(error) else None
             outcomes |= zip((job.id for job in own), found, strict=True)
         return [outcomes[job.id] for job in jobs]
 
@@ -61,7 +65,7 @@ class Intake:
                 outcomes.append(await self._alone(job))
             except Exception as error:
                 outcomes.append(error)
-                if is_away(error) or _is_full(error):  # nor is there a place for those who came later
+                if is_away(error) or _is_bound(error):  # nor is there a place for those who came later
                     break
         return outcomes + outcomes[-1:] * (len(jobs) - len(outcomes))
 
@@ -70,5 +74,5 @@ class Intake:
         return submitted
 
 
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, SlotwiseError) and error.code == "queue-full"
+def _is_bound(error: Exception) -> bool:
+    return isinstance(error, SlotwiseError) and error.code in ("queue-full", "rate-limited")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +156,25 @@ async def test_each_tenant_has_a_group_of_its_own(store: Store) -> None:
         assert kinds == ["ok", "ok", "ok", "queue-full", "ok"]
         stands = [await store.redis.zcard(f'{store.keys.parked_of}"{tenant}') for tenant in "ab"]
         assert stands == [1, 2]
+
+
+async def test_an_outage_is_waited_for_once_however_many_tenants_come(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    asked: list[int] = []
+
+    class Counted(Store):
+        async def submit(self, jobs: Sequence[Submission], *, max_pending: int) -> list[Submitted]:
+            asked.append(len(jobs))
+            return await super().submit(jobs, max_pending=max_pending)
+
+    store = await Counted.connect(server.url)
+    try:
+        server.kill()
+        async with intake_of(store) as intake:
+            told = await gathered(intake, [lone(tenant=tenant) for tenant in "abcde"])
+        assert [each.code for each in told if isinstance(each, SlotwiseError)] == ["store-unavailable"] * 5
+        assert asked == [1]
+    finally:
+        await store.close()
+        server.stop()
