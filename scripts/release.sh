@@ -21,7 +21,15 @@ target="$(cd "$out" && pwd)"
 (cd "$unpacked"/slotwise-* && hatchling build --target wheel --directory "$target" >/dev/null)
 
 wheel="$(ls "$out"/slotwise-*.whl)"
-cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application --output-reproducible \
+lister=.venv/release # an environment of its own, for the reason that pyproject.toml gives
+locked="$(sha256sum requirements-release.lock 2>/dev/null || shasum -a 256 requirements-release.lock)"
+if [[ ! -f "$lister/locked" || "$(<"$lister/locked")" != "$locked" ]]; then
+    python -m venv --clear "$lister"
+    "$lister/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
+        --require-hashes -r requirements-release.lock
+    echo "$locked" >"$lister/locked"
+fi
+"$lister/bin/cyclonedx-py" requirements requirements.lock --pyproject pyproject.toml --mc-type application --output-reproducible \
     --output-format JSON --output-file "${wheel%-py3-none-any.whl}.cdx.json" 2>/dev/null
 python scripts/check_release.py "$out"
 ls "$out"

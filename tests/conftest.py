@@ -132,10 +132,13 @@ def check_nothing_left(client: redis.Redis) -> None:
             continue  # looked at below
         if parked and {member.decode() for member in client.zrange(raw, 0, -1)} <= waiting:
             continue
+        if name in keys.of_outbox or name.startswith((keys.due_of, keys.outbox_of)):
+            continue  # looked at below
         if name in allowed or name.split(":", 2)[-1] in waiting or client.ttl(raw) != -1:
             continue
         raise AssertionError(f"{name} was left without a TTL")
     check_lists(client, keys, waiting)
+    check_untold(client, keys)
 
 
 def check_lists(client: redis.Redis, keys: Keys, waiting: set[str]) -> None:
@@ -153,6 +156,21 @@ def check_lists(client: redis.Redis, keys: Keys, waiting: set[str]) -> None:
             assert not left, f"{raw!r} lists {left} for ever"
     left = {raw.decode() for raw in client.hkeys(keys.labels)} - goes
     assert not left, f"the labels of {left} are kept for ever"
+
+
+def check_untold(client: redis.Redis, keys: Keys) -> None:
+    """Fail on something of a webhook that nobody will be told: due nowhere, or not there to be told."""
+    due = {name for receiver in client.zrange(keys.receivers, 0, -1) for name in _due(client, keys, receiver)}
+    untold = {raw.removeprefix(keys.outbox_of.encode()) for raw in client.scan_iter(match=keys.outbox_of + "*")}
+    assert due == untold, f"due are {due}, to be told {untold}"
+    kept = {raw.removeprefix(keys.due_of.encode()) for raw in client.scan_iter(match=keys.due_of + "*")}
+    assert kept <= set(client.zrange(keys.receivers, 0, -1)), f"of {kept} some are no receiver"
+
+
+def _due(client: redis.Redis, keys: Keys, receiver: bytes) -> list[bytes]:
+    due: list[bytes] = client.zrange(keys.due_of.encode() + receiver, 0, -1)
+    assert due, f"{receiver!r} is kept for nothing"
+    return due
 
 
 def _id_of(member: str) -> str:

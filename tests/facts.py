@@ -15,7 +15,7 @@ Tell = Callable[[str], None]  # the fixture `tell`: a line at the end of the who
 POLL_SECONDS = 0.02
 
 
-def wait_until(predicate: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], *, within: float = 30.0, what: str = "") -> T:
     """The first true value of `predicate()`; AssertionError after `within` seconds, saying `what` did not come."""
     deadline = time.monotonic() + within
     while not (value := predicate()):
@@ -24,7 +24,7 @@ def wait_until(predicate: Callable[[], T], *, within: float = 10.0, what: str = 
     return value
 
 
-async def wait_for(predicate: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = "") -> T:
+async def wait_for(predicate: Callable[[], T | Awaitable[T]], *, within: float = 30.0, what: str = "") -> T:
     """`wait_until` on the event loop; `predicate` may be a coroutine function."""
     deadline = time.monotonic() + within
     while not (value := await _value(predicate)):

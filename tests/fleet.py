@@ -37,7 +37,7 @@ class Process:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.popen.send_signal(number)
 
-    def wait(self, within: float = 20) -> int:
+    def wait(self, within: float = 60) -> int:
         return self.popen.wait(within)
 
     @property
@@ -169,7 +169,7 @@ def job(client: httpx2.Client, job_id: str) -> dict[str, Any]:
     return found
 
 
-def ended(client: httpx2.Client, job_id: str, within: float = 20) -> dict[str, Any]:
+def ended(client: httpx2.Client, job_id: str, within: float = 60) -> dict[str, Any]:
     """The job once it has reached a terminal state."""
     wait_until(lambda: job(client, job_id)["status"] in TERMINAL, within=within, what=f"job {job_id} ends")
     return job(client, job_id)

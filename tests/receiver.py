@@ -66,7 +66,7 @@ class Receiver:
     def types(self, job_id: str) -> list[str]:
         return [told.type for told in self.of(job_id)]
 
-    def first(self, job_id: str, within: float = 15) -> Told:
+    def first(self, job_id: str, within: float = 60) -> Told:
         wait_until(lambda: self.of(job_id), within=within, what=f"the webhook of {job_id}")
         return self.of(job_id)[0]
 

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import slotwise
 from slotwise import Context, algorithm
+from tests.facts import wait_for
 
 print("loading", end="")  # no job's word, although it stands in a buffer when jobs are forked
 
@@ -44,13 +46,14 @@ def Advance(steps: int, hold: float = 0.0, die: bool = False) -> int:
 
 
 @algorithm
-async def SayAsync(job: Context, name: str, hold: float = 0.0) -> None:
+async def SayAsync(job: Context, name: str, until: str = "/") -> None:
+    """Ends when that file is there."""
     log.info("logged %s", name)
     log.warning("warned %s", name)
     job.log(f"said {name}")
     print("printed", name)
     await asyncio.to_thread(slotwise.progress, 25, name)
-    await asyncio.sleep(hold)
+    await wait_for(Path(until).exists)
     job.progress(50.5)
 
 

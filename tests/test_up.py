@@ -82,7 +82,7 @@ class Up:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, within: float = 10.0) -> int:
+    def ended(self, within: float = 30.0) -> int:
         """Its exit status."""
         return self.process.wait(within)
 

@@ -13,6 +13,13 @@ from contextlib import suppress
 ADDRESS = "SLOTWISE_WITNESS"
 
 
+def stay(connection: socket.socket, seconds: float) -> None:
+    """Called by a body: block for so long, or until the witness lets go of it."""
+    connection.settimeout(seconds)
+    with suppress(TimeoutError):
+        connection.recv(1)
+
+
 def attend(name: str = "") -> socket.socket:
     """Called by a body: a connection that ends when its process (or the body) does. Keep it."""
     host, port = os.environ[ADDRESS].split(":")
@@ -55,6 +62,12 @@ class Witness:
         with self._lock:
             self._count(0)
             return self._seconds.get(alive, 0.0)
+
+    def let_go(self) -> None:
+        """Those bodies that are present need not stay any longer."""
+        for connection in list(self.present):
+            with suppress(OSError):  # its body has ended meanwhile
+                connection.send(b"\n")
 
     def _run(self) -> None:
         while not self._stop.is_set():

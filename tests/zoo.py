@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from arq import Retry
 
 from slotwise import Context, algorithm
-from tests.witness import attend
+from tests.witness import attend, stay
 
 
 @algorithm
@@ -35,7 +36,7 @@ def Echo(value: Any) -> Any:
 def Hold(seconds: float, name: str = "") -> str:
     """Blocks, in the witness's sight from start to death."""
     connection = attend(name)
-    time.sleep(seconds)
+    stay(connection, seconds)
     connection.close()
     return name
 
@@ -43,7 +44,7 @@ def Hold(seconds: float, name: str = "") -> str:
 @algorithm(max_concurrent=1)
 def HoldAlone(seconds: float, name: str = "") -> str:
     connection = attend(name)
-    time.sleep(seconds)
+    stay(connection, seconds)
     connection.close()
     return name
 
@@ -56,8 +57,11 @@ async def Seldom() -> None:
 @algorithm
 async def HoldAsync(seconds: float, name: str = "") -> str:
     connection = attend(name)
+    connection.setblocking(False)
     try:
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.get_running_loop().sock_recv(connection, 1)
     finally:
         connection.close()
     return name

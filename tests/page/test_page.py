@@ -102,7 +102,7 @@ def test_the_board_and_the_cap(house: House, tab: Tab) -> None:
 
 
 def test_a_job_from_its_first_word_to_its_retry(house: House, tab: Tab) -> None:
-    job_id = house.submit("SayAsync", name="an echo", hold=600)
+    job_id = house.submit("SayAsync", name="an echo", until="/never")
     tab.go(f"#/jobs/{job_id}")
     log = tab.page.get_by_role("log")
     expect(log).to_contain_text("said an echo")

@@ -26,7 +26,7 @@ async def client(redis_url: str) -> AsyncIterator[ArqRedis]:
     await pool.aclose()
 
 
-def result_of(job: Job, within: float = 20) -> object:
+def result_of(job: Job, within: float = 60) -> object:
     return job.result(timeout=within, poll_delay=0.02)
 
 

@@ -49,8 +49,10 @@ def test_what_jobs_say(talk: Fleet) -> None:
     ]
     assert logs(front, said, tail=2) == "said from anywhere\nunfinished"
 
-    names = [submit(front, "SayAsync", name=name, hold=0.5) for name in ("one", "two")]
+    end = talk.directory / "end"
+    names = [submit(front, "SayAsync", name=name, until=str(end)) for name in ("one", "two")]
     wait_until(lambda: job(front, names[0])["progress"] == 25, what="progress while it runs")
+    end.touch()
     found = [ended(front, each) for each in names]
     assert [(each["progress"], each["message"], each["usage"]) for each in found] == [(50.5, "", None)] * 2
     for each, name in zip(names, ("one", "two"), strict=True):
