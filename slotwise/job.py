@@ -71,7 +71,7 @@ MOVES: Final[dict[tuple[State, Move], State | None]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, as all else here: made for each job that comes, and that would take twice as long
 class Submission:
     """A job as it is handed to `Store.submit`. Times are milliseconds; `due_ms` None means now."""
 
@@ -105,7 +105,7 @@ class Attempt:
     account: Account = NO_ACCOUNT
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: as Submission
 class Job:
     """A job as one atomic read shows it. Times are milliseconds since the epoch, by Redis's clock."""
 

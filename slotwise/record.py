@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -16,36 +17,37 @@ from pydantic_core import to_json
 from slotwise import wire
 from slotwise.attempt import NO_ACCOUNT, Account
 from slotwise.job import TERMINAL, Attempt, Job, Reason, State, Submission
+from slotwise.limits import NO_LIMITS
+from slotwise.trace import NO_TRACE
 
 DAMAGED: Final = {"type": "lost", "message": "the job's record in Redis is damaged", "detail": None}
 
 
 def submit_args(job: Submission) -> list[str | bytes | int | float]:
     """The arguments of submit.lua for one job. Only what differs from the default is stored."""
-    payload = wire.serialize(
-        {"t": None, "f": job.algorithm, "a": (), "k": job.params, "et": round(time.time() * 1000)}
-        | job.trace.as_stored()
-    )
-    fields: dict[str, str | bytes | int | float] = {"algorithm": job.algorithm}
+    call = {"t": None, "f": job.algorithm, "a": (), "k": job.params, "et": round(time.time() * 1000)}
+    if job.trace is not NO_TRACE:
+        call |= job.trace.as_stored()
+    fields: list[str | bytes | int | float] = ["algorithm", job.algorithm]
     if job.priority:
-        fields["priority"] = job.priority
+        fields += ("priority", job.priority)
     if job.timeout is not None:
-        fields["timeout"] = job.timeout
+        fields += ("timeout", job.timeout)
     if job.max_attempts is not None:
-        fields["max_attempts"] = job.max_attempts
-    fields |= job.limits.as_dict()
+        fields += ("max_attempts", job.max_attempts)
+    if job.limits is not NO_LIMITS:
+        fields += chain.from_iterable(job.limits.as_dict().items())
     if job.keep_result is not None:
-        fields["keep_result"] = job.keep_result
+        fields += ("keep_result", job.keep_result)
     if job.labels:
-        fields["labels"] = to_json(job.labels)
+        fields += ("labels", to_json(job.labels))
     if job.webhook is not None:
-        fields |= {"webhook": job.webhook, "webhook_events": " ".join(job.webhook_events)}
+        fields += ("webhook", job.webhook, "webhook_events", " ".join(job.webhook_events))
     if job.tenant:
-        fields["tenant"] = job.tenant
+        fields += ("tenant", job.tenant)
     due = "" if job.due_ms is None else job.due_ms
-    flat = [part for pair in fields.items() for part in pair]
     within = "" if job.start_within_ms is None else job.start_within_ms
-    return [job.id, payload, due, job.head_start_ms, job.fingerprint, within, len(fields), *flat]
+    return [job.id, wire.encode(call), due, job.head_start_ms, job.fingerprint, within, len(fields) // 2, *fields]
 
 
 def as_queued(job: Submission, now_ms: int) -> Job:

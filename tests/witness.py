@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import socket
 import threading
@@ -15,9 +16,7 @@ ADDRESS = "SLOTWISE_WITNESS"
 
 def stay(connection: socket.socket, seconds: float) -> None:
     """Called by a body: block for so long, or until the witness lets go of it."""
-    connection.settimeout(seconds)
-    with suppress(TimeoutError):
-        connection.recv(1)
+    select.select([connection], [], [], seconds)
 
 
 def attend(name: str = "") -> socket.socket:

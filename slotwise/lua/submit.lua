@@ -51,13 +51,21 @@ if whose ~= '' then
   read_bounds(whose)
 end
 
-local outcomes, fresh, came, replayed, at = {}, {}, {}, false, 4
+-- Where each job begins, and whether one of them may be here already: most are not, and one call says so.
+local starts, records, at = {}, {}, 4
 for i = 1, jobs do
-  local id, fingerprint, fields = ARGV[at], ARGV[at + 4], tonumber(ARGV[at + 6])
-  local known = redis.call('HMGET', RECORD .. id, 'state', 'fingerprint')
+  starts[i], records[i] = at, RECORD .. ARGV[at]
+  at = at + FIXED + 2 * ARGV[at + 6]
+end
+local any_known = redis.call('EXISTS', unpack(records)) > 0
+
+local outcomes, fresh, came, replayed = {}, {}, {}, false
+for i, at in ipairs(starts) do
+  local fingerprint = ARGV[at + 4]
+  local known = any_known and redis.call('HMGET', records[i], 'state', 'fingerprint') or {}
   if not known[1] then
     outcomes[i] = 'new'
-    fresh[#fresh + 1] = at
+    fresh[#fresh + 1] = i
   elseif fingerprint == '' then
     outcomes[i] = 'new'  -- ids without a fingerprint are random: this submit was sent again, its reply was lost
   elseif known[2] == fingerprint then
@@ -65,7 +73,6 @@ for i = 1, jobs do
   else
     return {'conflict', now}
   end
-  at = at + FIXED + 2 * fields
 end
 if replayed and #fresh > 0 then
   return {'conflict', now}
@@ -77,13 +84,16 @@ end
 
 note_time(exact)
 spend(#fresh)
-for i, at in ipairs(fresh) do
-  local id, payload, due, head_start = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+local payloads, queued, set_aside = {}, {}, {}
+local due_now, created = string.format('%.17g', exact), string.format('%.0f', now)  -- a number in a call is written each time
+for nth, i in ipairs(fresh) do
+  local at, record = starts[i], records[i]
+  local id, due, head_start = ARGV[at], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
   local later, algorithm, labels = due and due > now, '', nil
   -- microseconds keep first come, first served; those of one batch stand a microsecond apart
-  local score = later and due or exact - (#fresh - i) / 1000 - head_start
-  redis.call('SET', PAYLOAD .. id, payload)
+  local score = string.format('%.17g', later and due or exact - (#fresh - nth) / 1000 - head_start)
+  payloads[2 * nth - 1], payloads[2 * nth] = PAYLOAD .. id, ARGV[at + 1]
   for field = at + FIXED, at + FIXED + 2 * fields - 2, 2 do
     if ARGV[field] == 'algorithm' then
       algorithm = ARGV[field + 1]
@@ -93,7 +103,7 @@ for i, at in ipairs(fresh) do
   end
   count('created:' .. label(algorithm))
   came[label(algorithm)] = (came[label(algorithm)] or 0) + 1
-  redis.call('HSET', RECORD .. id, 'state', 'pending', 'created', now, 'due', later and due or exact, 'score', score,
+  redis.call('HSET', record, 'state', 'pending', 'created', created, 'due', later and due or due_now, 'score', score,
     'reason', later and 'scheduled' or 'queued', 'fingerprint', ARGV[at + 4],
     unpack(ARGV, at + FIXED, at + FIXED - 1 + 2 * fields))
   local aside = not later and crowded(algorithm) and algorithm or ''
@@ -101,29 +111,38 @@ for i, at in ipairs(fresh) do
     aside = aside .. MARK .. whose
   end
   if aside ~= '' then
-    redis.call('ZADD', QUEUE, HIDDEN, id)
-    redis.call('ZADD', PARKED_OF .. aside, score, id)
-    redis.call('SADD', PARKED, aside)
+    queued[2 * nth - 1] = HIDDEN
+    put(entering, PARKED_OF .. aside, score, id)
+    set_aside[aside] = true
   else
-    redis.call('ZADD', QUEUE, score, id)
+    queued[2 * nth - 1] = score
   end
-  enter_pending(algorithm, id, now, whose)
+  queued[2 * nth] = id
+  enter_pending(algorithm, id, created, whose)
   moves.note(id, 'pending', later and 'scheduled' or 'queued', 0, '', algorithm)
   if ARGV[at + 4] ~= '' then  -- its id is of an idempotency key: an earlier job may have had it
     drop_labels(id)
   end
   if labels or whose ~= '' then
-    add_labels(id, labels, now, whose)
+    add_labels(id, labels, created, whose)
   end
   if later and head_start > 0 then
     redis.call('ZADD', PROMOTE, due, id)
-    redis.call('HSET', RECORD .. id, 'head_start', head_start)
+    redis.call('HSET', record, 'head_start', head_start)
   end
   if start_within then
     redis.call('ZADD', UNSTARTED, now + start_within, id)
-    redis.call('HSET', RECORD .. id, 'expires', now + start_within)
+    redis.call('HSET', record, 'expires', now + start_within)
   end
 end
+if #fresh > 0 then
+  redis.call('MSET', unpack(payloads))
+  redis.call('ZADD', QUEUE, unpack(queued))
+end
+for aside in pairs(set_aside) do
+  redis.call('SADD', PARKED, aside)
+end
+write_index()
 write_counts()
 for algorithm, jobs in pairs(came) do
   keep_flow('came', algorithm, jobs, now)

@@ -148,6 +148,7 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
         "waiting + #fresh > 1 + tonumber(ARGV[2])",
     ),
     "a submit sent again puts its job back": ("submit", "if not known[1] then", "if true then"),
+    "a submit looks for nobody": ("submit", "redis.call('EXISTS', unpack(records)) > 0", "false"),
     "what is left of a batch is queued again": ("submit", "if replayed and #fresh > 0 then", "if false then"),
     "another request takes the place of the first": (
         "submit",
@@ -156,10 +157,10 @@ MUTANTS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "a scheduled job has its head start at once": (
         "submit",
-        "local score = later and due or exact",
-        "local score = later and due - head_start or exact",
+        "'%.17g', later and due or exact",
+        "'%.17g', later and due - head_start or exact",
     ),
-    "a batch is queued in reverse": ("submit", "(#fresh - i) / 1000 - head", "(i - 1) / 1000 - head"),
+    "a batch is queued in reverse": ("submit", "(#fresh - nth) / 1000 - head", "(nth - 1) / 1000 - head"),
     "a restore overrides": ("configure", "(configured and ARGV[2] == 'restore')", "false"),
     "enlisting twice serves twice": (
         "enlist",

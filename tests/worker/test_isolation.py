@@ -84,6 +84,7 @@ def test_temporary_files_of_a_killed_worker_are_removed(
     worker.kill(signal.SIGKILL)
     wait_until(lambda: not left.exists(), what="nothing of the worker is left")
     assert ended(front, job_id)["status"] == "cancelled"
+    wait_until(lambda: fleet.redis.hlen(fleet.keys.leases) == 1, what="nothing of it is left in Redis either")
 
 
 @pytest.fixture
