@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not LIBRARIES and not os.environ.get("CI"), reason="no libfaketime (Debian: faketime)"),
 ]
 HOUR = 3600
+LEASE = "10"  # the jump is to try it, not what else the machine does
 
 
 FAKE = """
@@ -74,7 +75,7 @@ def jumping(clock: Clock, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
     server = Server(tmp_path / "server", env=clock.of_a_program)
     server.start()
     fleet = Fleet(server.url, tmp_path)
-    fleet.settings[ADDRESS] = witness.address
+    fleet.settings |= {ADDRESS: witness.address, "LEASE_SECONDS": LEASE}
     yield fleet
     fleet.close()
     server.stop()
@@ -110,6 +111,7 @@ def test_the_servers_clock_jumps(jumping: Fleet, clock: Clock, witness: Witness,
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_workers_clock_jumps(fleet: Fleet, clock: Clock, witness: Witness, jump: int) -> None:
+    fleet.settings["LEASE_SECONDS"] = LEASE
     front = fleet.front(MAX_CONCURRENT_JOBS="2")
     fleet.worker(**clock.of_python)
     fleet.worker()
