@@ -45,16 +45,26 @@ HOLDERS: Final = 100  # ids that an explanation names at most
 LOOKS: Final = 3  # at a job that others move between the look and the retry
 
 
-@dataclass(frozen=True)
+@dataclass
 class Submitted:
-    """A job that was put into the queue; `replayed` when the same request had done so before.
+    """What became of a job that was to be queued at `now_ms`; `known`: the same request had queued that before.
 
     `quota`: what is left of its tenant's rate; None where it has none.
     """
 
-    job: Job
-    replayed: bool
+    asked: Submission
+    now_ms: int
+    known: Job | None = None
     quota: Quota | None = None
+
+    @property
+    def replayed(self) -> bool:
+        return self.known is not None
+
+    @property
+    def job(self) -> Job:
+        """As it stands in the store. Made when it is asked for: not everybody who submits does."""
+        return as_queued(self.asked, self.now_ms) if self.known is None else self.known
 
 
 class Store:
@@ -133,18 +143,18 @@ class Store:
         if reply[0] == b"conflict":
             raise reused()
         quota = Quota(*map(int, reply[3])) if reply[3] else None
+        now_ms = int(reply[1])
         return [
-            await self._submitted(job, outcome == b"replayed", int(reply[1]), quota)
+            Submitted(job, now_ms, await self._known(job.id) if outcome == b"replayed" else None, quota)
             for job, outcome in zip(jobs, reply[2], strict=True)
         ]
 
-    async def _submitted(self, job: Submission, replayed: bool, now_ms: int, quota: Quota | None) -> Submitted:
-        if not replayed:
-            return Submitted(as_queued(job, now_ms), replayed=False, quota=quota)
-        known = await self.job(job.id)
-        if known is None:  # it has expired since
+    async def _known(self, job_id: str) -> Job:
+        """Raises: SlotwiseError `idempotency-key-reused` where it has expired since."""
+        known = await self.job(job_id)
+        if known is None:
             raise reused()
-        return Submitted(known, replayed=True, quota=quota)
+        return known
 
     async def job(self, job_id: str) -> Job | None:
         """What one atomic read shows of a job, ours or a stock client's; None when nobody knows it."""

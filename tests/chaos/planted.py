@@ -13,13 +13,11 @@ LEASE, WAKE, LOOP = "slotwise/lease.py", "worker/wake.py", "worker/loop.py"
 BACKGROUND = """
         import asyncio
 
-        from slotwise.job import Job, State
-
         asyncio.get_running_loop().create_task(self._convoy.call(job, size)).add_done_callback(
             lambda task: task.cancelled() or task.exception()
         )
         now = __import__("time").time_ns() // 1_000_000
-        return Submitted(Job(id=job.id, state=State.PENDING, algorithm=job.algorithm, created_ms=now), False)
+        return Submitted(job, now)
 """
 
 
