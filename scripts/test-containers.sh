@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image and runs compose.yaml on a real engine, and does to it what happens to services: tests/containers/drive.py.
-#   scripts/test-containers.sh        about five minutes, the first time two more; Debian, as root
+#   scripts/test-containers.sh        six to eight minutes, the first time two more; Debian, as root
 # Nothing of the machine is used or changed: Docker's packages are unpacked, not installed, and the engine runs in
 # namespaces of its own (network, mounts, processes) without a way out, so its bridges are real ones and it ends with
 # this script. No image registry is asked: one Debian tree stands in for the base images (tests/containers/base.sh).

@@ -33,20 +33,26 @@ class Server:
         options: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
         wrapper: tuple[str, ...] = (),
+        conf: Path | None = None,
+        password: str | None = None,
     ) -> None:
-        """`wrapper`: the words of a command that becomes the server, whose own command is appended."""
+        """`wrapper`: the words of a command that becomes the server, whose own command is appended. `conf`: the
+        file that it begins with, and `password` the one that is asked for there.
+        """
         self._directory = directory
         self._wrapper = wrapper
         self._env = {**os.environ, **(env or {})}
         self._options = (*(("--appendonly", "yes", "--appendfsync", "always") if aof else ()), *options)
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self._conf = () if conf is None else (str(conf),)
+        self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
-        self.client = redis.Redis(port=self.port, socket_timeout=5)
+        self.client = redis.Redis(port=self.port, password=password, socket_timeout=5)
 
     def start(self) -> None:
         command = [
             str(binary.find_binary()),
+            *self._conf,
             "--port",
             str(self.port),
             "--dir",

@@ -24,6 +24,7 @@ COMPOSE = {
     "as it stands": ("-f", "compose.yaml"),
     "with all profiles": ("-f", "compose.yaml", "--profile", "*"),
     "with Redis": ("-f", "compose.yaml", "-f", "deploy/compose.redis.yaml"),
+    "with Sentinel": ("-f", "compose.yaml", "-f", "deploy/sentinel/compose.yaml", "--profile", "proxy"),
 }
 
 
@@ -56,7 +57,10 @@ def test_compose(files: tuple[str, ...]) -> None:
             assert set(map(str.lower, service["environment"])) <= set(Settings.model_fields), name
     grace = int(services["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace > float(services["worker"]["environment"]["DRAIN_SECONDS"])
-    assert "noeviction" in services["valkey"]["command"] and "always" in services["valkey"]["command"]
+    configs = [told["configs"][each["source"]] for each in services["valkey"].get("configs", ())]
+    said = " ".join([*services["valkey"]["command"], *(Path(each["file"]).read_text() for each in configs)])
+    for setting in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction"):
+        assert setting in said.replace("--", "")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from httpx2 import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -78,6 +79,30 @@ def test_the_queries_of_the_dashboard_and_the_docs_are_promql(promtool: str, tmp
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))  # JSON is YAML
     checked(promtool, "check", "rules", str(file))
+
+
+def test_grafana_finds_the_dashboard_and_the_dashboard_its_source() -> None:
+    """As far as can be told without a Grafana."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
+    shown = mounts[f"./{DASHBOARD.relative_to(ROOT)}"]
+    assert shown == services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    folder = DASHBOARD.parent / "provisioning"
+    assert mounts[f"./{folder.relative_to(ROOT)}"] == "/etc/grafana/provisioning"
+    [provider] = yaml.safe_load((folder / "dashboards" / "slotwise.yml").read_text())["providers"]
+    assert provider["options"]["path"] == str(Path(shown).parent)
+    [source] = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090" and "prometheus" in services
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [cell for panel in panels for cell in covered(panel["gridPos"])]
+    assert len(set(cells)) == len(cells) and max(x for x, _ in cells) < 24, "no panel lies on another one"
+
+
+def covered(place: dict[str, int]) -> Iterator[tuple[int, int]]:
+    for x in range(place["x"], place["x"] + place["w"]):
+        yield from ((x, y) for y in range(place["y"], place["y"] + place["h"]))
 
 
 async def test_every_figure_that_is_asked_for_is_told(

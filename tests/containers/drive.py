@@ -7,7 +7,9 @@ live is known without asking the service, and without any network.
 
 from __future__ import annotations
 
+import base64
 import fcntl
+import http.server
 import json
 import os
 import re
@@ -25,10 +27,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from standardwebhooks import Webhook
+
 ROOT = Path(__file__).resolve().parents[2]
 URL = "http://127.0.0.1:8000"
 PROXY = "http://127.0.0.1:8080"
 CAP = 5
+SECRET = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+HEADERS = {"Content-Type": "application/json"}
 
 OVERRIDE = """
 x-trial: &trial
@@ -76,8 +82,7 @@ def wait_until(predicate: Callable[[], Any], what: str, within: float = 120) -> 
 def ask(path: str, body: Any = None, *, method: str | None = None, base: str = URL) -> Any:
     """The answer as JSON; None where nobody answers, or the store is away (503)."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(base + path, data, headers, method=method)
+    request = urllib.request.Request(base + path, data, HEADERS, method=method)
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
             return json.loads(answer.read() or "null")
@@ -97,6 +102,7 @@ class Sight:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.most = 0
+        self.now = 0
         self.frozen: set[str] = set()
         self.seen = Counter[int]()  # how often each job's body began
         self._open = True
@@ -113,8 +119,8 @@ class Sight:
                     self.seen[int(path.name.split("-")[1])] += 1
             for path, alive in known.items():
                 known[path] = alive and _locked(path)
-            count = sum(alive and path.name.split("-")[0] not in frozen for path, alive in known.items())
-            self.most = max(self.most, count)
+            self.now = sum(alive and path.name.split("-")[0] not in frozen for path, alive in known.items())
+            self.most = max(self.most, self.now)
             time.sleep(0.02)
 
     def close(self) -> None:
@@ -151,6 +157,8 @@ class Stage:
             check=check,
             SLOTWISE_IMAGE=f"trial:{self.release}",
             RELEASE=self.release,
+            WEBHOOK_SECRET=SECRET,
+            WEBHOOK_ALLOW="10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
         )
 
     def up(self, *words: str, workers: int = 3) -> None:
@@ -188,8 +196,10 @@ class Load:
     def states(self) -> Counter[str]:
         return Counter(job["status"] for job in self.jobs())
 
-    def under_way(self) -> None:
-        wait_until(lambda: ask("/jobs/concurrency/status")["running_jobs"] == CAP, "the slots are all taken")
+    def under_way(self, sight: Sight) -> None:
+        """Every slot has a body: a worker that was just frozen or killed claims before it can begin one."""
+        wait_until(lambda: sight.now == CAP, "the slots are all taken, by bodies")
+        assert wait_until(lambda: ask("/jobs/concurrency/status"), "the status")["running_jobs"] <= CAP
 
     def again(self, sight: Sight) -> int:
         """Jobs whose body began more than once."""
@@ -219,6 +229,54 @@ def sampled(query: str) -> float:
         lambda: (ask(path, base="http://127.0.0.1:9090") or {"data": {"result": []}})["data"]["result"], "a sample"
     )
     return float(result[0]["value"][1])
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """What webhooks are told to: it keeps what is signed."""
+
+    verified: list[dict[str, Any]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.verified.append(Webhook(SECRET).verify(body, dict(self.headers)))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def told(container: str) -> None:
+    """A job's end is told to a receiver outside the containers, signed."""
+    networks = json.loads(run("docker", "inspect", "--format", "{{json .NetworkSettings.Networks}}", container))
+    (network,) = networks.values()
+    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://{network['Gateway']}:{server.server_port}/"
+        body = {"algorithm": "PrimeChecker", "params": {"number": 97}, "webhook": url}
+        job_id = ask("/jobs", body)["job_id"]
+        wait_until(lambda: Receiver.verified, "the webhook is told")
+        server.shutdown()
+    assert Receiver.verified[0]["type"] == "job.completed", Receiver.verified
+    assert Receiver.verified[0]["data"]["job_id"] == job_id
+
+
+def locked(front: str) -> None:
+    """With a first API key, who has none is refused; Prometheus and the health checks go on without."""
+    key = run("docker", "exec", front, "slotwise", "keys", "create", "trial", "--scope", "admin").strip()
+    assert key.startswith("slw_"), key
+    wait_until(lambda: refused("/jobs") == 401, "who has no key is refused")
+    assert refused("/metrics") is refused("/readyz") is None
+    HEADERS["Authorization"] = f"Bearer {key}"
+
+
+def refused(path: str) -> int | None:
+    """The status with which it is."""
+    try:
+        urllib.request.urlopen(URL + path, timeout=15).close()
+    except urllib.error.HTTPError as error:
+        return error.code
+    return None
 
 
 def pid_of(container: str) -> int:
@@ -287,27 +345,61 @@ def checks(stage: Stage) -> None:
     wait_until(lambda: run("docker", "exec", still, *check, check=False) == "0", "it works again")
 
 
+@contextmanager
+def played(stage: Stage) -> Iterator[Stage]:
+    """Ends the project, and says what stood there if it failed."""
+    try:
+        yield stage
+    except BaseException:
+        print(stage.compose("ps", "--all"), stage.compose("logs", "--tail", "8"), file=sys.stderr)
+        raise
+    finally:
+        HEADERS.pop("Authorization", None)
+        stage.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+
+
 def main() -> None:
-    directory = Path(tempfile.mkdtemp())
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        plays(Path(directory))
+    say("containers: all held")
+
+
+def plays(directory: Path) -> None:
     directory.chmod(0o755)
     builds()
     stage = Stage(directory)
     sight = Sight(stage.sight)
     try:
-        acts(stage, sight)
-    except BaseException:
-        print(stage.compose("ps", "--all"), stage.compose("logs", "--tail", "8"), file=sys.stderr)
-        raise
+        with played(stage):
+            acts(stage, sight)
+        with played(Stage(directory, "deploy/compose.redis.yaml")) as other:
+            other.up(workers=1)
+            with act("Redis in place of Valkey", sight):
+                Load(3, 0.1).done()
+                assert "redis-server" in run("docker", "exec", other.container("valkey"), "cat", "/proc/1/cmdline")
+        with played(Stage(directory, "deploy/sentinel/compose.yaml")) as other:
+            other.up(workers=2)
+            with act("Sentinel: the primary's container is gone, and comes back", sight):
+                fails_over(other, sight)
     finally:
         sight.close()
-        stage.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
-    say("Redis in place of Valkey")
-    other = Stage(directory, "deploy/compose.redis.yaml")
-    other.up(workers=1)
-    assert Load(3, 0.1).done()
-    assert "redis-server" in run("docker", "exec", other.container("valkey"), "cat", "/proc/1/cmdline")
-    other.compose("down", "--volumes", "--timeout", "5")
-    say("containers: all held")
+
+
+def fails_over(stage: Stage, sight: Sight) -> None:
+    load = Load(20, 2)
+    load.under_way(sight)
+    began = time.monotonic()
+    run("docker", "kill", stage.container("valkey"))
+    wait_until(lambda: role(stage, "valkey-2") != role(stage, "valkey-3"), "a replica leads")
+    say(f"        a replica leads after {time.monotonic() - began:.1f} s")
+    load.done()
+    stage.compose("start", "valkey")
+    wait_until(lambda: role(stage, "valkey") == "slave", "the old primary follows")
+    Load(3, 0.1).done()
+
+
+def role(stage: Stage, server: str) -> str:
+    return run("docker", "exec", stage.container(server), "valkey-cli", "role").splitlines()[0]
 
 
 def acts(stage: Stage, sight: Sight) -> None:
@@ -321,14 +413,14 @@ def acts(stage: Stage, sight: Sight) -> None:
         checks(stage)
     with act("workers 3 to 6 to 1 to 3, with work", sight):
         load = Load(60, 1)
-        load.under_way()
+        load.under_way(sight)
         for workers in (6, 1, 3):
             stage.up(workers=workers)
         assert {job["attempt"] for job in load.done()} == {1}, "a drain burns no attempt"
         say(f"        ran again: {load.again(sight)}")
     with act("a container is frozen beyond its lease", sight):
         load = Load(20, 4)
-        load.under_way()
+        load.under_way(sight)
         worker = stage.busiest()
         sight.frozen.add(host_of(worker))
         run("docker", "pause", worker)
@@ -339,7 +431,7 @@ def acts(stage: Stage, sight: Sight) -> None:
         sight.frozen.clear()
     with act("a worker's, the server's and the front end's first process are killed", sight):
         load = Load(20, 4)
-        load.under_way()
+        load.under_way(sight)
         for container in (stage.busiest(), stage.container("valkey"), stage.container("front-end")):
             killed(container)
         load.done()
@@ -347,7 +439,7 @@ def acts(stage: Stage, sight: Sight) -> None:
         stage.up()
     with act("a worker's network is cut beyond its lease", sight):
         load = Load(20, 4)
-        load.under_way()
+        load.under_way(sight)
         cut = stage.busiest()
         run("docker", "network", "disconnect", "slotwise_default", cut)
         load.done()
@@ -356,7 +448,7 @@ def acts(stage: Stage, sight: Sight) -> None:
         wait_until(lambda: len(ask("/workers")["workers"]) == 3, "it is back")
     with act("a new image, with work", sight):
         load = Load(60, 1)
-        load.under_way()
+        load.under_way(sight)
         stage.release = "2"
         stage.up()
         releases = Counter(job["result"]["release"] for job in load.done())
@@ -371,8 +463,13 @@ def acts(stage: Stage, sight: Sight) -> None:
         stage.compose("start", "front-end")
         wait_until(lambda: ask("/readyz"), "the first is back")
         assert first.done() and second.done()
+    with act("a signed webhook, and API keys", sight):
+        told(stage.container("front-end"))
+        locked(stage.container("front-end"))
+        Load(1, 0.1).done()
     with act("Prometheus sees it", sight):
-        stage.compose("--profile", "monitoring", "up", "--detach", "--wait", "--no-build")
+        # and not Grafana, which nothing here could stand in for
+        stage.compose("--profile", "monitoring", "up", "--detach", "--wait", "--no-build", "prometheus")
         assert sampled("jobs_max_concurrent") == CAP
         scaler = (ROOT / "deploy/kubernetes/scaler.yaml").read_text()
         (query,) = re.findall(r"query: (.*)\n", scaler)

@@ -40,7 +40,7 @@ $(printf '%s\n' "$@")"
 }
 docker import --message "stands in for all base images" "$CACHE/base.tar" stand-in >/dev/null
 base python:3.11-slim 'CMD ["python3"]'
-base valkey/valkey:9 'VOLUME /data' 'WORKDIR /data' 'ENTRYPOINT ["as-redis"]'
+base valkey/valkey:9 'RUN chown 999:999 /data' 'VOLUME /data' 'WORKDIR /data' 'ENTRYPOINT ["as-redis"]'
 base redis:8 'VOLUME /data' 'WORKDIR /data' 'ENTRYPOINT ["as-redis"]'
 base haproxy:3.2 'STOPSIGNAL SIGUSR1'
 base prom/prometheus:v3.7.3 'USER nobody' 'VOLUME /prometheus' 'ENTRYPOINT ["prometheus"]'
