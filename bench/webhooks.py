@@ -1,7 +1,7 @@
 """What webhooks cost: jobs whose receiver takes 10 s against jobs without one, and what many untold ones weigh.
 
 python -m bench.webhooks              100 jobs of 50 ms at cap 10, three runs of each kind, in turn
-python -m bench.webhooks --untold 100000   bytes of Redis for each, and the memory of a worker that tells them
+python -m bench.webhooks --untold 100000   bytes of Redis for each, and the memory of a worker and a front end
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import httpx2
 import redis
 
 from bench.stage import ARQ, process, server, spread, until_served
+from slotwise.keys import Keys
 from slotwise.store import Store
-from tests.facts import wait_until
 from tests.hand import Hand, a_job
 from tests.receiver import Receiver, receiving
 from tests.servers import Server, free_port
@@ -76,51 +76,72 @@ def throughput(running: Server, runs: int) -> None:
     )
 
 
-async def fill(url: str, jobs: int, webhook: str | None) -> int:
-    """End so many jobs by hand; the bytes that Redis has more of afterwards."""
+async def fill(url: str, jobs: int, webhook: str) -> None:
+    """End so many jobs by hand, each with a webhook that is not told."""
     store, blocking = await Store.connect(url), redis.Redis.from_url(url)
     blocking.flushall(asynchronous=False)
     await store.configure(100, by="bench")
     hand = Hand(store, blocking)
     hand.enlist()
-    before = int(blocking.info("memory")["used_memory"])
-    told: dict[str, Any] = {"webhook": webhook, "webhook_events": ("completed",)} if webhook else {}
     for _ in range(0, jobs, 100):
-        await store.submit([a_job(**told) for _ in range(100)], max_pending=10**6)
+        made = [a_job(webhook=webhook, webhook_events=("completed",)) for _ in range(100)]
+        await store.submit(made, max_pending=10**6)
         finishes = [
             hand.finish_of(grant, envelope=grant.payload[:-1] + b',"s":true,"r":3}')
             for grant in (await hand.claim(100)).grants
         ]
         await store.claims.finish(hand.incarnation, finishes)
     hand.leases.leave(hand.incarnation)
-    assert not webhook or blocking.zcard(store.keys.due_of + webhook.removesuffix("/hook")) == jobs
-    used = int(blocking.info("memory")["used_memory"]) - before
-    print(f"  {used / jobs:.0f} bytes a job with webhook {webhook}")
+    due = store.keys.due_of + webhook.removesuffix("/hook")
+    assert blocking.zcard(due) == jobs
+    used = _outboxes(blocking, store.keys) + int(blocking.memory_usage(due, samples=0))
+    print(f"{jobs} jobs whose webhooks are not told: {used / jobs:.0f} bytes each")
     await store.close()
     blocking.close()
-    return used
+
+
+def _outboxes(client: redis.Redis, keys: Keys) -> int:
+    """Bytes of all that is to be told, with the names of the keys."""
+    pipe: Any = client.pipeline(transaction=False)
+    for name in client.scan_iter(match=keys.outbox_of + "*", count=1_000):
+        pipe.memory_usage(name, samples=0)
+    return sum(pipe.execute())
+
+
+def peak_mb(pid: int) -> int:
+    """The most memory that a process has had."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(row.split()[1]) // 1024 for row in rows if row.startswith("VmHWM"))
+
+
+def told_in_vain(running: Server, receiver: Receiver, seconds: float) -> None:
+    """A worker and a front end beside what is there to tell, which every attempt fails to."""
+    port = free_port()
+    env = {"REDIS_URL": running.url, "WEBHOOK_ALLOW": "127.0.0.1", "PORT": str(port)}
+    with (
+        process([ARQ, "worker.settings.WorkerSettings"], env) as worker,
+        process([sys.executable, "-m", "service"], env) as front,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        until_served(client)
+        before = len(receiver.told)
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            for path in ("/metrics", "/jobs?limit=100", "/stats"):
+                assert client.get(path).status_code == 200
+            time.sleep(0.5)
+        print(
+            f"  worker {peak_mb(worker.pid)} MB at most, front end {peak_mb(front.pid)} MB; "
+            f"{len(receiver.told) - before} attempts in {seconds:g} s"
+        )
 
 
 def untold(running: Server, jobs: int) -> None:
-    with receiving() as receiver:
-        receiver.open.clear()
-        without = asyncio.run(fill(running.url, jobs, None))
-        used = asyncio.run(fill(running.url, jobs, receiver.url()))
-        print(
-            f"{jobs} jobs whose webhooks are not told: {(used - without) / jobs:.0f} bytes more in Redis for each"
-        )
-        env = {"REDIS_URL": running.url, "WEBHOOK_ALLOW": "127.0.0.1"}
-        with process([ARQ, "worker.settings.WorkerSettings"], env) as worker:
-            wait_until(lambda: receiver.told, within=30, what="some are being told")
-            receiver.answer = 503
-            receiver.open.set()
-            time.sleep(10)
-            peak = next(
-                int(line.split()[1]) // 1024
-                for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines()
-                if line.startswith("VmHWM")
-            )
-            print(f"a worker that tells them has {peak} MB at most; it made {len(receiver.told)} attempts in 10 s")
+    with receiving(Receiver(answer=503)) as receiver:
+        print(f"{os.cpu_count()} cores; with nothing to tell:")
+        told_in_vain(running, receiver, 10)
+        asyncio.run(fill(running.url, jobs, receiver.url()))
+        told_in_vain(running, receiver, 20)
 
 
 def main() -> None:

@@ -143,7 +143,7 @@ class Broadcast:
                     except Lost:
                         return await self._moves.listen()
             except SlotwiseError as error:
-                if error.code != "store-unavailable":
+                if error.code not in ("store-unavailable", "store-damaged"):
                     raise
             await asyncio.sleep(AWAY_SECONDS)
         return []

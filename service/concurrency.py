@@ -14,6 +14,7 @@ from slotwise.steering import AuditEntry, Change
 from slotwise.view import Seconds, Timestamp
 
 WINDOWS: Final = {"1m": 60, "15m": 900}  # seconds
+OF_KEY: Final = "key "
 MOST_JOBS: Final = 500  # named in the rich view: those that run longest
 
 
@@ -151,7 +152,7 @@ def rich_view(snapshot: Snapshot, whose: str = "") -> Concurrency:
         "scheduled_jobs": snapshot.scheduled,
         "oldest_pending_seconds": _since(snapshot.oldest_due_ms, snapshot.now_ms),
         "configured": snapshot.configured,
-        "override": override_object(snapshot.override),
+        "override": override_object(snapshot.override, whose),
         "saturated_since": timestamp(_whole(None if meter is None else meter.saturated_since_ms)),
         "utilisation": {
             name: None if meter is None else meter.utilisation(seconds, snapshot.now_ms)
@@ -159,7 +160,7 @@ def rich_view(snapshot: Snapshot, whose: str = "") -> Concurrency:
         },
         "idle_slot_seconds_total": 0.0 if meter is None else meter.idle_seconds,
         "workers": [worker_object(worker, snapshot.now_ms) for worker in snapshot.workers],
-        "algorithms": {algorithm.name: _algorithm(algorithm) for algorithm in snapshot.algorithms},
+        "algorithms": {algorithm.name: _algorithm(algorithm, whose) for algorithm in snapshot.algorithms},
         "jobs": [_job(job, snapshot.now_ms) for job in shown],
         "jobs_left_out": slots.running - len(shown),
     }
@@ -194,25 +195,25 @@ def worker_object(worker: LiveWorker, now_ms: int) -> WorkerObject:
     }
 
 
-def _algorithm(algorithm: AlgorithmSlots) -> AlgorithmCap:
+def _algorithm(algorithm: AlgorithmSlots, whose: str) -> AlgorithmCap:
     return {
         "running": algorithm.running,
         "pending": algorithm.pending,
         "max_concurrent": algorithm.max_concurrent,
         "declared": algorithm.declared,
-        "override": override_object(algorithm.override),
+        "override": override_object(algorithm.override, whose),
         "rate": None if algorithm.rate is None else str(Rate.stored(algorithm.rate)),
     }
 
 
-def override_object(override: Override | None) -> OverrideObject | None:
-    """An override as clients see it; null when none stands."""
+def override_object(override: Override | None, whose: str = "") -> OverrideObject | None:
+    """An override as a tenant ('': an admin) sees it; null when none stands."""
     if override is None:
         return None
     return {
         "value": override.value,
         "reason": override.reason,
-        "by": override.by,
+        "by": _by(override.by, whose),
         "at": timestamp(override.at_ms),
         "expires_at": timestamp(override.expires_ms),
     }
@@ -230,8 +231,8 @@ def effect_object(effect: Effect) -> Effects:
     }
 
 
-def audit_object(entry: AuditEntry) -> CapChange:
-    """A change of a cap as clients see it."""
+def audit_object(entry: AuditEntry, whose: str = "") -> CapChange:
+    """A change of a cap as a tenant ('': an admin) sees it."""
     return {
         "at": timestamp(entry.at_ms),
         "scope": "fleet" if entry.algorithm is None else "algorithm",
@@ -239,10 +240,21 @@ def audit_object(entry: AuditEntry) -> CapChange:
         "change": entry.change,
         "from": entry.from_cap,
         "to": entry.to_cap,
-        "by": entry.by,
+        "by": _by(entry.by, whose),
         "reason": entry.reason,
         "expires_at": timestamp(entry.expires_ms),
     }
+
+
+def by_key(name: str) -> str:
+    """What the audit says of who changed a cap with an API key."""
+    return f"{OF_KEY}{name}"
+
+
+def _by(by: str | None, whose: str) -> str | None:
+    """No tenant is told the name of another."""
+    hidden = whose and by is not None and by.startswith(OF_KEY) and by != by_key(whose)
+    return "another key" if hidden else by
 
 
 def _since(began_ms: int | None, now_ms: int) -> float | None:

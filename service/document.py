@@ -37,7 +37,8 @@ SIGNED: Final = (  # the headers of Standard Webhooks
     Header("webhook-signature", "`v1,` and the base64 of an HMAC-SHA256; one for each secret.", example="v1,K5oZ"),
 )
 RETRIED: Final[tuple[Code, ...]] = (
-    *("result-not-ready", "queue-full", "rate-limited", "too-many-listeners", "store-unavailable"),
+    *("result-not-ready", "queue-full", "rate-limited", "too-many-listeners"),
+    *("store-unavailable", "store-damaged"),
 )
 CHALLENGE: Final = Header("WWW-Authenticate", "`Bearer`.")
 SECURITY: Final = "key"
@@ -76,7 +77,7 @@ class Place:
         yield "invalid-request"  # the query, if nothing else
         yield "internal"
         if one.needs_store:
-            yield "store-unavailable"
+            yield from ("store-unavailable", "store-damaged")
         if self.path.param_convertors:
             yield "not-found"  # a part of the path that is no UTF-8
         if one.body is not None:
@@ -84,7 +85,9 @@ class Place:
         if self.method != "GET":
             yield "payload-too-large"
         if one.public != "always":
-            yield from ("unauthorized", "forbidden")
+            yield from ("unauthorized", "forbidden", "misdirected-request")
+            if self.method != "GET":
+                yield "cross-site"
 
     @property
     def security(self) -> list[dict[str, list[str]]]:

@@ -14,7 +14,9 @@ from hmac import compare_digest
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 
+from service.hosts import Hosts
 from slotwise.apikeys import PREFIX, ApiKey, ApiKeys, digest_of
 from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
@@ -32,13 +34,14 @@ class Door:
     def __init__(self, keys: ApiKeys, settings: Settings) -> None:
         self._keys = keys
         self._open = settings.open_without_keys
+        self._hosts = Hosts(settings)
         self._made = False
         self._by_index: Mapping[str, ApiKey] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
-    async def admit(self, headers: Headers, needed: Scope, *, needs_store: bool) -> Caller:
-        """Who asks. Raises: SlotwiseError `unauthorized`, `forbidden`."""
+    async def admit(self, request: Request, needed: Scope, *, needs_store: bool) -> Caller:
+        """Who asks. Raises: SlotwiseError `unauthorized`, `forbidden`, `misdirected-request`, `cross-site`."""
         try:
             await self._refresh(MAX_AGE_SECONDS)
         except SlotwiseError:
@@ -46,9 +49,10 @@ class Door:
                 raise  # else the keys that were known last still count
         if not self._made:
             if self._open or (not needs_store and self._read_at < 0):
+                self._hosts.check(request)
                 return Caller()
             raise SlotwiseError("unauthorized", "No API key was made yet: `slotwise keys create` makes one.")
-        key = await self._key(_given(headers))
+        key = await self._key(_given(request.headers))
         if not key.scope.covers(needed):
             raise SlotwiseError("forbidden", f"This needs an API key of scope {needed}; this one has {key.scope}.")
         return Caller(key.name, key.scope, key.digest)

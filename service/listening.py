@@ -99,7 +99,7 @@ class Listening:
                 async with self._looks:
                     return await sight(store, job_id, read) if await holds() else None
             except SlotwiseError as error:
-                if error.code != "store-unavailable":
+                if error.code not in ("store-unavailable", "store-damaged"):
                     raise
             await asyncio.sleep(AWAY_SECONDS)
         return None

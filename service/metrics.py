@@ -54,6 +54,7 @@ COUNTERS: Final = {
     scope=Scope.OPERATE,
     public="metrics_public",
     answers={200: Answer(None, "While the store is away, only `store_up 0`.", media_type="text/plain")},
+    problems=["store-damaged"],
     needs_store=False,
 )
 async def metrics(request: Request) -> Response:
@@ -62,7 +63,9 @@ async def metrics(request: Request) -> Response:
     registry = CollectorRegistry()
     try:
         registry.register(Told(await front.steering.snapshot(), await front.store.counts()))
-    except SlotwiseError:
+    except SlotwiseError as error:
+        if error.code != "store-unavailable":
+            raise
         registry.register(Away())
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

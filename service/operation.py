@@ -83,11 +83,11 @@ class Operation:
         return await self.endpoint(request)
 
     async def _admitted(self, request: Request) -> Front:
-        """What the endpoint may use. Raises: SlotwiseError `unauthorized`, `forbidden`, `store-unavailable`."""
+        """What the endpoint may use. Raises: SlotwiseError `store-unavailable`, and what the door says."""
         front: Front = request.app.state.front
         if self.public is not None and front.is_public(self.public):
             return front
-        caller = await front.door.admit(request.headers, self.scope, needs_store=self.needs_store)
+        caller = await front.door.admit(request, self.scope, needs_store=self.needs_store)
         return front.seen_by(caller)
 
 

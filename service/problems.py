@@ -50,6 +50,8 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body's type is not supported"),
     "malformed-request": (400, "This is no HTTP/1.1 request"),
+    "misdirected-request": (421, "This front end is not called by that name"),
+    "cross-site": (403, "A page of another site may not ask for this"),
     "request-timeout": (408, "The request took too long to come"),
     "headers-too-large": (431, "The request's headers are too large"),
     "queue-full": (429, "The queue is full"),
@@ -57,6 +59,7 @@ TABLE: Final[dict[Code, tuple[int, str]]] = {
     "too-many-listeners": (503, "This front end has as many listeners as it takes"),
     "too-many-connections": (503, "There are too many connections"),
     "store-unavailable": (503, "The store is unavailable"),
+    "store-damaged": (503, "Something in the store is damaged"),
     "internal": (500, "Something went wrong on our side"),
 }
 

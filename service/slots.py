@@ -16,6 +16,7 @@ from service.concurrency import (
     Effects,
     SlotCounts,
     audit_object,
+    by_key,
     effect_object,
     rich_view,
     slot_counts,
@@ -67,7 +68,7 @@ async def audit(request: Request) -> Response:
     """GET /jobs/concurrency/audit: newest first."""
     front: Front = request.state.front
     entries = await front.steering.audit(LIMIT.of(request))
-    return Json({"audit": [audit_object(entry) for entry in entries]})
+    return Json({"audit": [audit_object(entry, front.caller.whose) for entry in entries]})
 
 
 async def _resize(request: Request) -> Response:
@@ -163,5 +164,5 @@ def _client(request: Request) -> str:
     """Who asks, for the audit: the API key's name, or without one the address that the request came from."""
     front: Front = request.state.front
     if front.caller.name:
-        return f"key {front.caller.name}"
+        return by_key(front.caller.name)
     return "http" if request.client is None else f"http {request.client.host}"

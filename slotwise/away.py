@@ -1,4 +1,4 @@
-"""What it means that Redis is away: the errors of a client that say so, in one place."""
+"""What it means that Redis is away, or holds what none of ours wrote: the errors that say so, in one place."""
 
 from __future__ import annotations
 
@@ -22,6 +22,27 @@ _REFUSAL: Final = re.compile(
 )
 
 
+# a value of another type than ours, or no number: of a command, or of one in a script
+_DAMAGE: Final = re.compile(
+    r"(?:Transaction discarded because of: |Command # \d+ \(.*\) of pipeline caused error: (?:\(['\"])?)?"
+    r"(?:WRONGTYPE |(?:ERR )?(?:hash )?value is (?:not |NaN)"
+    r"|(?:ERR )?(?:Error running script.*)?user_script:\d+: )",
+    re.DOTALL,
+)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether a key in Redis is not as ours write it: nothing that goes on trying, or starts again, mends that."""
+    if isinstance(error, SlotwiseError):
+        return error.code == "store-damaged"
+    return isinstance(error, ResponseError) and bool(_DAMAGE.match(str(error)))
+
+
+def said_of(damage: BaseException) -> str:
+    """What people are told of it."""
+    return f"a key in Redis is not as Slotwise writes it ({damage}): `slotwise doctor` says which, and what to do"
+
+
 def is_away(error: BaseException) -> bool:
     """Whether trying again later, rather than mending a program, is the cure for `error`."""
     if isinstance(error, SlotwiseError):
@@ -33,7 +54,8 @@ def is_away(error: BaseException) -> bool:
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turn "Redis is away" into SlotwiseError `store-unavailable`; every other error stays what it is."""
+    """Turn "Redis is away" into SlotwiseError `store-unavailable`, what is none of ours into `store-damaged`;
+    every other error stays what it is."""
     try:
         yield
     except OutOfMemoryError:
@@ -43,6 +65,8 @@ def reachable() -> Iterator[None]:
             retry_after_seconds=5,
         ) from None
     except (RedisError, OSError) as error:
+        if is_damage(error):
+            raise SlotwiseError("store-damaged", said_of(error), retry_after_seconds=5) from error
         if not is_away(error):
             raise
         raise SlotwiseError(

@@ -27,6 +27,8 @@ Code = Literal[
     "too-many-listeners",
     "too-many-connections",
     "malformed-request",
+    "misdirected-request",
+    "cross-site",
     "request-timeout",
     "headers-too-large",
     "method-not-allowed",
@@ -46,6 +48,7 @@ Code = Literal[
     "queue-full",
     "rate-limited",
     "store-unavailable",
+    "store-damaged",
     "internal",
 ]
 

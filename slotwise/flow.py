@@ -32,8 +32,16 @@ class Sample:
     oldest_ms: int = 0  # for which the job that had waited longest was due
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes]) -> Self:
-        """From an entry."""
+    def of(cls, fields: Mapping[bytes, bytes]) -> Self | None:
+        """From an entry; None for one that our scripts did not write."""
+        try:
+            return cls.read(fields)
+        except (KeyError, ValueError, OverflowError):
+            return None
+
+    @classmethod
+    def read(cls, fields: Mapping[bytes, bytes]) -> Self:
+        """From what our script says. Raises: KeyError, ValueError, OverflowError."""
         at, cap, running, waiting = (int(fields[name]) for name in (b"at", b"cap", b"running", b"waiting"))
         sums = {name: int(float(fields[name.encode()])) for name in SUMS}
         waits = tuple(map(int, fields[b"wait"].split()))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from pydantic_core import to_json
 from redis import Redis
 from redis.asyncio import ConnectionPool, SSLConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from slotwise import scripts
 from slotwise.endpoint import Endpoint, master
@@ -110,8 +111,9 @@ class LeaseStore:
         )
 
     def sweep(self) -> int:
-        """Take jobs whose records have expired off the lists: how many were due."""
-        keys = [*PER_JOB, self._keys.pending_of, self._keys.running_of, *self._keys.of_index]
+        """Take expired jobs off the lists, and what is no job out of the slots: how many of the first were due."""
+        own = [self._keys.pending_of, self._keys.running_of, self._keys.leases, self._keys.held("")]
+        keys = [*PER_JOB, *own, *self._keys.of_index]
         return int(scripts.SWEEP.run_blocking(self._redis, keys, ["", SWEEP_AT_ONCE]))
 
     def revert(self) -> int:
@@ -206,18 +208,26 @@ def observe(store: LeaseStore, watch: Watch, *, keep_ms: int) -> float:
     except RedisError:
         watch.forget()
         raise
-    more = store.expire(keep_ms) == EXPIRE_AT_ONCE
-    more = store.sweep() == SWEEP_AT_ONCE or more
-    failure: RedisError | None = None
-    for incarnation, lease in watch.look(leases, began, time.monotonic()):
+    dead = watch.look(leases, began, time.monotonic())
+    reaps = [partial(store.reap, incarnation, lease) for incarnation, lease in dead]
+    chores: list[Callable[[], int | None]] = [
+        *reaps,
+        partial(store.expire, keep_ms),
+        store.sweep,
+        store.revert,
+        store.sample,
+    ]
+    done: list[int | None] = []
+    failure: ResponseError | None = None
+    for chore in chores:
         try:
-            store.reap(incarnation, lease)
-        except RedisError as error:  # whatever is wrong with this one must not keep the others' slots taken
+            done.append(chore())
+        except ResponseError as error:  # what is wrong with one must not keep the others' slots taken
             failure = error
-    store.revert()
-    store.sample()
     if failure:
         raise failure
+    *_, expired, swept, _, _ = done
+    more = expired == EXPIRE_AT_ONCE or swept == SWEEP_AT_ONCE
     return 0.0 if more else look_seconds(leases)
 
 

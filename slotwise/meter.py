@@ -30,9 +30,14 @@ class Meter:
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Self | None:
-        """From the hash; None before the first job ever started, or a cap was set."""
-        if b"at" not in fields:
+        """From the hash; None before a job ever started, or a cap was set, and for what no script wrote."""
+        try:
+            return cls._of(fields) if b"at" in fields else None
+        except (KeyError, ValueError, OverflowError):
             return None
+
+    @classmethod
+    def _of(cls, fields: Mapping[bytes, bytes]) -> Self:
         marks = {}
         for name, value in fields.items():
             if name.startswith(b"mark:"):

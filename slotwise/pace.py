@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+from slotwise import wire
+
 MEMORY_MS: Final = 300_000  # as in flow.lua
 LEAST_JOBS: Final = 5  # from which a rate is told
 LEAST_MS: Final = 5_000  # for which a rate must have been kept
@@ -63,16 +65,16 @@ class Pace:
         rows: dict[str, dict[str, str]] = {}
         for field, value in fields.items():
             what, _, name = field.decode("utf-8", "replace").partition(":")
-            rows.setdefault(name, {})[what] = value.decode()
+            rows.setdefault(name, {})[what] = value.decode("utf-8", "replace")
         return cls({name: _algorithm(row) for name, row in sorted(rows.items()) if name})
 
 
 def _algorithm(row: Mapping[str, str]) -> AlgorithmPace:
     def number(what: str) -> float | None:
-        return float(row[what]) if what in row else None
+        return wire.number(row[what]) if what in row else None
 
     return AlgorithmPace(
-        jobs=int(row.get("n", 0)),
+        jobs=int(number("n") or 0),
         hold_ms=number("mean"),
         hold_square=number("square"),
         cpu_ms=number("cpu"),
@@ -85,5 +87,8 @@ def _algorithm(row: Mapping[str, str]) -> AlgorithmPace:
 def _flow(told: str | None) -> Flow | None:
     if told is None:
         return None
-    weight, at, since, jobs = told.split()
-    return Flow(float(weight), float(at), float(since), int(jobs))
+    figures = [each for each in map(wire.number, told.split()) if each is not None]
+    if len(figures) != 4:
+        return None
+    weight, at, since, jobs = figures
+    return Flow(weight, at, since, int(jobs))

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 WINDOWS: Final = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}  # ms
 MOST_STARTS: Final = 1_000_000  # each is remembered for as long as the window
+_STORED: Final = re.compile(r"[0-9]{1,9} [0-9]{1,15}")
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,6})/(" + "|".join(WINDOWS) + ")")
 
 
@@ -31,6 +32,11 @@ class Rate:
                 "as '100/minute'"
             )
         return cls(int(match[1]), WINDOWS[match[2]])
+
+    @staticmethod
+    def is_stored(text: str) -> bool:
+        """Whether `stored` reads it; else none of ours wrote it."""
+        return _STORED.fullmatch(text) is not None
 
     @classmethod
     def stored(cls, text: str) -> Self:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +32,8 @@ SECRETS = frozenset({"REDIS_URL", "WEBHOOK_SECRET", "SLOTWISE_KEY"})
 HIDDEN = frozenset({"WEBHOOK_SECRET"})  # settings that no message repeats
 MOST_SECRETS = 2
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+ANY_HOST = "*"
+_HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 SERVICE_URL = "http://127.0.0.1:8000"
 
 
@@ -51,6 +54,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that the front end listens on")
     port: int = Field(8000, ge=0, le=65_535, description="port that the front end listens on; 0: any free one")
     allow_unauthenticated: bool = Field(False, description="serve beyond loopback although no API key was made")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="names beside localhost that it is called by while there are no API keys, without a port, "
+        "comma-separated; * is any",
+    )
     metrics_public: bool = Field(False, description="answer GET /metrics without an API key where there are some")
     health_public: bool = Field(True, description="the same for GET /healthz and GET /readyz")
     data_dir: Path = Field(Path(".slotwise"), description="the embedded server's data")
@@ -135,10 +143,19 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
 
-    @field_validator("algorithms", "webhook_secret", "webhook_allow", mode="before")
+    @field_validator("algorithms", "allowed_hosts", "webhook_secret", "webhook_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = tuple(each.lower() for each in value)
+        for each in hosts:
+            if each != ANY_HOST and not _HOST.fullmatch(each):
+                raise ValueError(f"{each!r} is no host's name or address; it has no port and no brackets")
+        return hosts
 
     @field_validator("redis_url")
     @classmethod

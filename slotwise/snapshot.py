@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
+from slotwise import wire
 from slotwise.job import Slots
 from slotwise.meter import Meter
+from slotwise.rate import Rate
 
 UNBOUNDED: Final = 1 << 53
 
@@ -31,7 +33,8 @@ class Override:
         if not reply:
             return None
         value, ends, reason, by, at = reply
-        return cls(int(value), _int(ends), _text(reason) or None, _text(by) or None, _int(at))
+        cap = _int(value)
+        return None if cap is None else cls(cap, _int(ends), _text(reason) or None, _text(by) or None, _int(at))
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,11 @@ class LiveWorker:
             version=fields.get("version"),
             slots=_number(fields.get("slots", "")),
             running=int(held),
-            seen_ms=int(fields["seen"]) if "seen" in fields else None,
+            seen_ms=_number(fields.get("seen", "")),
             algorithms=tuple(sorted(map(_text, serves))),
             draining="drained" in fields,
             configured=_number(fields.get("configured", "")),
-            cores=float(fields["cores"]) if fields.get("cores") else None,
+            cores=wire.number(fields.get("cores", "")),
             memory_mb=_number(fields.get("memory_mb", "")),
             memory_free_mb=_number(fields.get("memory_free_mb", "")),
         )
@@ -102,9 +105,9 @@ class AlgorithmSlots:
             int(parked),
             _int(cap),
             _int(declared),
-            _text(rate) or None,
+            _text(rate) if Rate.is_stored(_text(rate)) else None,
             Override.of(override),
-            float(hold) if hold else None,
+            wire.number(hold),
             int(pending),
         )
 
@@ -172,13 +175,13 @@ class Snapshot:
         return cls(
             now_ms=int(now),
             slots=Slots(int(cap), int(running)),
-            configured=int(configured),
+            configured=told if (told := _int(configured)) is not None else int(cap),
             override=Override.of(override),
             pending=max(0, int(waiting) - int(scheduled)),
             scheduled=int(scheduled),
             within_reach=int(within_reach),
             oldest_due_ms=_int(oldest),
-            hold_ms=float(hold) if hold else None,
+            hold_ms=wire.number(hold),
             workers=_by_name(map(LiveWorker.of, workers)),
             algorithms=tuple(sorted(map(AlgorithmSlots.of, algorithms), key=lambda one: one.name)),
             meter=Meter.of(dict(zip(meter[::2], meter[1::2], strict=True))),
@@ -231,7 +234,9 @@ def _drain_seconds(running: int, drains: int, hold_ms: float | None) -> float | 
 
 
 def _int(value: bytes | int) -> int | None:
-    return int(value) if value != b"" else None
+    """None, too, for what is no number: then none of ours wrote it."""
+    told = wire.number(value)
+    return None if told is None else int(told)
 
 
 def _text(value: bytes) -> str:

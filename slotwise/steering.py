@@ -41,6 +41,14 @@ class AuditEntry:
     expires_ms: int | None
 
     @classmethod
+    def read(cls, row: bytes) -> Self | None:
+        """None for one that our scripts did not write."""
+        try:
+            return cls.of(wire.decode(row))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Self:
         return cls(
             at_ms=entry["at"],
@@ -89,11 +97,11 @@ class Steering:
         keys = self._keys
         with reachable():
             now = await scripts.SAMPLE.run(self._redis, keys.of_samples, ["", STEP_MS, MOST_SAMPLES, "tell"])
-            present = Sample.of(dict(zip(now[::2], now[1::2], strict=True)))
+            present = Sample.read(dict(zip(now[::2], now[1::2], strict=True)))
             since_ms = present.at_ms - window_seconds * 1000
             samples, start = list[Sample](), str(since_ms)
             while rows := await self._redis.xrange(keys.samples, start, count=SAMPLES_A_PAGE):
-                samples += [Sample.of(fields) for _, fields in rows]
+                samples += filter(None, (Sample.of(fields) for _, fields in rows))
                 start = f"({rows[-1][0].decode()}"
         return course([*samples, present], since_ms)
 
@@ -132,7 +140,7 @@ class Steering:
         """The latest changes of caps, newest first."""
         with reachable():
             rows = await self._redis.execute_command("LRANGE", self._keys.audit, 0, limit - 1)
-        return [AuditEntry.of(wire.decode(row)) for row in rows]
+        return list(filter(None, map(AuditEntry.read, rows)))
 
 
 def unknown_algorithm(name: str) -> SlotwiseError:

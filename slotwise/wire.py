@@ -10,6 +10,7 @@ Give `serialize` and `deserialize` to any arq client or worker to speak with thi
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -42,6 +43,15 @@ def decode(data: bytes) -> Any:
     if _LARGE_EXPONENT.search(data):  # the parser makes an infinity of 1e999, which `encode` refuses
         encode(value)
     return value
+
+
+def number(told: bytes | str | float) -> float | None:
+    """A number that a script wrote; None for what is none, or not finite: then none of ours wrote it."""
+    try:
+        value = float(told)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def serialize(call: Mapping[str, Any]) -> bytes:

@@ -61,6 +61,8 @@ def test_compose(files: tuple[str, ...]) -> None:
     said = " ".join([*services["valkey"]["command"], *(Path(each["file"]).read_text() for each in configs)])
     for setting in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction"):
         assert setting in said.replace("--", "")
+    fronts = {name for name in services if name.startswith("front-end")}
+    assert fronts <= set(services["front-end"]["environment"]["ALLOWED_HOSTS"].split(","))
 
 
 @pytest.mark.slow

@@ -18,9 +18,11 @@ _OURS: Final = tuple(getattr(Keys(""), name).removeprefix(ROOT + ":") for name i
 
 @dataclass
 class Census:
-    """`jobs`: prefix -> ids. `queues`: those that there are signs of; `alive`: where arq's health check stands."""
+    """`jobs`: prefix -> ids. `ours`: the rest of what begins as our keys do. `queues`: those that there are signs
+    of; `alive`: where arq's health check stands."""
 
     jobs: dict[str, set[bytes]] = field(default_factory=dict)
+    ours: set[bytes] = field(default_factory=set)
     queues: set[str] = field(default_factory=set)
     alive: set[str] = field(default_factory=set)
     looked_at: int = 0
@@ -31,6 +33,8 @@ class Census:
             if key.startswith(prefix):
                 self.jobs.setdefault(prefix.decode(), set()).add(key[len(prefix) :])
                 return
+        if key.startswith(ROOT.encode()):
+            self.ours.add(key)
         name = key.decode("utf-8", "surrogateescape")
         if name.endswith(HEALTH_CHECK):
             self.queues.add(name.removesuffix(HEALTH_CHECK))

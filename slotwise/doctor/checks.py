@@ -18,8 +18,9 @@ CLOCK_MS: Final = 60_000  # by which clocks may differ
 _ENDED: Final = frozenset(state.encode() for state in TERMINAL)
 
 
-def of_fleet(fleet: Fleet) -> Iterator[Finding]:
-    yield from finding("damaged-key", fleet.damaged)
+def of_fleet(fleet: Fleet, damaged: Iterable[str]) -> Iterator[Finding]:
+    """`damaged`: keys that are of another type."""
+    yield from finding("damaged-key", damaged)
     yield from finding("dead-worker", fleet.dead)
     yield from finding("slot-without-holder", fleet.running - fleet.held)
 

@@ -7,9 +7,9 @@ from typing import Any, Final, cast
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from slotwise.doctor import census, checks, fleet
+from slotwise.doctor import census, checks, fleet, kinds
 from slotwise.doctor.looks import ALL_BYTES, Looks
-from slotwise.doctor.report import Finding, Report
+from slotwise.doctor.report import Report
 from slotwise.doctor.server import Settings
 from slotwise.endpoint import Endpoint
 from slotwise.errors import SlotwiseError, printable
@@ -43,12 +43,12 @@ def _examined(redis: Redis, keys: Keys, most: int) -> Report:
     known = census.take(redis, keys.queue, most)
     found = fleet.read(redis, keys, most)
     looks = Looks(redis, keys, known.queues, found.algorithms)
-    stray, members = _members(redis, keys, most)
+    members = _members(redis, keys, most)
+    damaged = {*kinds.damaged(redis, keys, known.ours), *found.damaged, *kinds.unreadable_limits(redis, keys)}
     seen = list(looks.at(members | found.running | _candidates(redis, known)))
     findings = [
         *settings.findings(),
-        *stray,
-        *checks.of_fleet(found),
+        *checks.of_fleet(found, damaged),
         *checks.of_jobs(seen, found, stock_alive=keys.queue in known.alive and not found.ours),
     ]
     total = cast(int, redis.dbsize())
@@ -76,9 +76,8 @@ def _candidates(redis: Redis, known: census.Census) -> set[bytes]:
     return ids
 
 
-def _members(redis: Redis, keys: Keys, most: int) -> tuple[list[Finding], set[bytes]]:
-    """The first of the queue and of the requests to abort; a finding for either that is no sorted set."""
-    stray: list[Finding] = []
+def _members(redis: Redis, keys: Keys, most: int) -> set[bytes]:
+    """The first of the queue and of the requests to abort; none of either that is no sorted set."""
     members: set[bytes] = set()
     for name in (keys.queue, ABORT):
         try:
@@ -86,8 +85,7 @@ def _members(redis: Redis, keys: Keys, most: int) -> tuple[list[Finding], set[by
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            stray.append(Finding("damaged-key", 1, (name,)))
-    return stray, members
+    return members
 
 
 def _limits(whole: bool, exhausted: bool, total: int, most: int) -> list[str]:

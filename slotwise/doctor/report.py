@@ -39,9 +39,11 @@ ILLNESSES: Final[Mapping[str, Illness]] = {
         "CONFIG SET appendonly yes, and appendfsync always if no job may be lost; in its configuration file too.",
     ),
     "damaged-key": Illness(
-        "key of the wrong type",
-        "Something else wrote under a name that belongs to the queue: commands on it fail, and workers with them.",
-        "Find who writes it; move it away with RENAME.",
+        "key of the wrong type, or cap or rate that is no number",
+        "Something else wrote under a name that belongs to the queue: what needs it fails, and is tried again.",
+        "Find who writes it; move it away with RENAME: all goes on by itself, and starts that key anew. A cap or "
+        "a rate: HDEL the field, and set it again. Where it was `leases` or `running`, restart the workers; where "
+        "it was the queue, submit again what waited.",
     ),
     "no-worker": Illness(
         "job that waits although no worker is alive",
@@ -55,7 +57,7 @@ ILLNESSES: Final[Mapping[str, Illness]] = {
     ),
     "slot-without-holder": Illness(
         "slot that is taken by a job which no live worker holds",
-        "It is never given back by itself, so the cap is smaller by that much.",
+        "By its record it runs, so it is not given back by itself, and the cap is smaller by that much.",
         "Make sure that nobody runs the job; then ZREM it from the running set, HSET its record state pending, "
         "and ZADD it to the queue with score 0: it runs again. Please report it.",
     ),

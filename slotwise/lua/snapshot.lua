@@ -67,7 +67,10 @@ for _, key in ipairs({CATALOGUE, SERVED}) do
   end
 end
 for _, field in ipairs(redis.call('HKEYS', LIMITS)) do
-  see(string.match(field, '^%w+:(.*)$'))
+  local name = string.match(field, '^%w+:(.*)$')
+  if name then
+    see(name)
+  end
 end
 
 local jobs, seen = {}, {}

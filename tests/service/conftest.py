@@ -60,7 +60,7 @@ def connect(redis_url: str, settings: Callable[..., Settings]) -> Connect:
             app.router.lifespan_context(app),
             AsyncClient(
                 transport=ASGITransport(app=app),
-                base_url="http://slotwise",
+                base_url="http://localhost",
                 event_hooks={"response": [contract().check]},
             ) as client,
         ):

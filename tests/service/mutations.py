@@ -191,7 +191,7 @@ class Sent:
         if self.raw:
             return self.raw
         target = self.path if self.query is None else f"{self.path}?{self.query}"
-        headers = [("Host", "slotwise"), ("Content-Length", str(len(self.body))), *self.headers]
+        headers = [("Host", "localhost"), ("Content-Length", str(len(self.body))), *self.headers]
         lines = [f"{self.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
         return "\r\n".join(lines).encode("utf-8", "surrogatepass") + self.body
 

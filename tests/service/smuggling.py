@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-POST = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 BODY = b'{"algorithm": "Rest"}'
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 WHOLE = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -12,7 +12,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 
 
 def _line(line: bytes) -> bytes:
-    return line + b"\r\nHost: x\r\n\r\n"
+    return line + b"\r\nHost: localhost\r\n\r\n"
 
 
 def _with(*headers: bytes) -> bytes:
@@ -69,12 +69,12 @@ REFUSED: dict[str, bytes] = {
     # lines and headers
     "folded header": GET + b"X-A: 1\r\n 2\r\n\r\n",
     "folded by a tab": GET + b"X-A: 1\r\n\tContent-Length: 5\r\n\r\n",
-    "fold at the start": b"GET /healthz HTTP/1.1\r\n Host: x\r\n\r\n",
-    "bare LF everywhere": b"GET /healthz HTTP/1.1\nHost: x\n\n",
-    "bare LF after the request line": b"GET /healthz HTTP/1.1\nHost: x\r\n\r\n",
-    "bare LF after a header": b"GET /healthz HTTP/1.1\r\nHost: x\nX-A: 1\r\n\r\n",
-    "bare LF at the end": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\n",
-    "bare LF before the end": b"GET /healthz HTTP/1.1\r\nHost: x\n\r\n",
+    "fold at the start": b"GET /healthz HTTP/1.1\r\n Host: localhost\r\n\r\n",
+    "bare LF everywhere": b"GET /healthz HTTP/1.1\nHost: localhost\n\n",
+    "bare LF after the request line": b"GET /healthz HTTP/1.1\nHost: localhost\r\n\r\n",
+    "bare LF after a header": b"GET /healthz HTTP/1.1\r\nHost: localhost\nX-A: 1\r\n\r\n",
+    "bare LF at the end": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\n",
+    "bare LF before the end": b"GET /healthz HTTP/1.1\r\nHost: localhost\n\r\n",
     "bare CR in a header": GET + b"X-A: 1\rContent-Length: 5\r\n\r\n",
     "bare CR as an end": GET + b"X-A: 1\r\r\n\r\n",
     "space before the colon": GET + b"X-A : 1\r\n\r\n",
@@ -121,13 +121,13 @@ REFUSED: dict[str, bytes] = {
     # Host
     "no Host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "two Hosts": GET + b"Host: y\r\n\r\n",
-    "two equal Hosts": GET + b"Host: x\r\n\r\n",
+    "two equal Hosts": GET + b"Host: localhost\r\n\r\n",
     "empty Host": b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n",
-    "Host with a path": b"GET /healthz HTTP/1.1\r\nHost: x/y\r\n\r\n",
+    "Host with a path": b"GET /healthz HTTP/1.1\r\nHost: localhost/y\r\n\r\n",
     "Host with a user": b"GET /healthz HTTP/1.1\r\nHost: a@x\r\n\r\n",
-    "Host with a space": b"GET /healthz HTTP/1.1\r\nHost: x y\r\n\r\n",
-    "Hosts in a list": b"GET /healthz HTTP/1.1\r\nHost: x, y\r\n\r\n",
-    "Host with an odd port": b"GET /healthz HTTP/1.1\r\nHost: x:8a\r\n\r\n",
+    "Host with a space": b"GET /healthz HTTP/1.1\r\nHost: localhost y\r\n\r\n",
+    "Hosts in a list": b"GET /healthz HTTP/1.1\r\nHost: localhost, y\r\n\r\n",
+    "Host with an odd port": b"GET /healthz HTTP/1.1\r\nHost: localhost:8a\r\n\r\n",
     "Host with 8 bits": b"GET /healthz HTTP/1.1\r\nHost: \xe9\r\n\r\n",
     # chunks
     "a chunk extension": _chunks(WHOLE.replace(b"15\r", b"15;a=b\r", 1)),
@@ -161,7 +161,7 @@ ACCEPTED: dict[str, tuple[bytes, int]] = {
     "size in capitals and with zeros": (_chunks(b"0001F\r\n" + BODY.ljust(31) + b"\r\n000\r\n\r\n"), 202),
     "space around a value": (POST + b"Content-Length:\t 21 \r\n\r\n" + BODY, 202),
     "no space before a value": (POST + b"Content-Length:21\r\n\r\n" + BODY, 202),
-    "a port": (b"GET /healthz HTTP/1.1\r\nHost: x:8000\r\n\r\n", 200),
+    "a port": (b"GET /healthz HTTP/1.1\r\nHost: localhost:8000\r\n\r\n", 200),
     "an IPv6 Host": (b"GET /healthz HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n", 200),
     "8 bits in a value": (GET + b"X-A: \xe9\r\n\r\n", 200),
     "an empty value": (GET + b"X-A:\r\n\r\n", 200),

@@ -93,7 +93,7 @@ def test_who_does_not_read_is_cut(fleet: Fleet, catalogue: None) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect(address)
-        client.sendall((b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n") * 100)
+        client.sendall((b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n") * 100)
         wait_until(lambda: sockets(process) == 1, within=10, what="it is connected")
         wait_until(lambda: sockets(process) == 0, within=20, what="it is cut")
         assert ask(address, NEXT).statuses == [200]

@@ -73,10 +73,10 @@ class Callers:
         headers = {} if who is None else {"Authorization": f"Bearer {self.secrets.get(who, who)}"}
         return await self.client.request(method, path, headers=headers | sent.pop("headers", {}), **sent)
 
-    async def do(self, who: str | None, operation: str, job_id: str = UNKNOWN) -> Any:
+    async def do(self, who: str | None, operation: str, job_id: str = UNKNOWN, **sent: Any) -> Any:
         method, path, _ = OPERATIONS[operation]
         name = "w" if path.startswith("/workers") else "Rest"
-        sent = {"json": BODIES[operation]} if operation in BODIES else {}
+        sent |= {"json": BODIES[operation]} if operation in BODIES else {}
         return await self.ask(who, method, path.format(job_id=job_id, name=name), **sent)
 
     async def submitted(self, who: str, **fields: Any) -> str:
@@ -184,6 +184,32 @@ async def test_failures_and_holders_are_ones_own(callers: Callers, worker: Stand
         groups = (await callers.ask(who, "GET", "/failures")).json()["failures"]
         assert [group["job_ids"] for group in groups] == [ids]
     assert len((await callers.ask("a-admin", "GET", "/failures")).json()["failures"]) == 2
+
+
+async def test_what_the_fleet_did_names_no_other_tenant(callers: Callers, worker: StandInWorker) -> None:
+    """A job of another's ran, and its key changed the cap: neither is told to who may look after the fleet."""
+    await callers.make("boss", Scope.OPERATE)
+    first = await callers.submitted("a-submit")
+    await callers.ask("boss", "PUT", "/jobs/concurrency", json={"max_concurrent": 7, "reason": "night"})
+    await callers.ask("boss", "PUT", "/jobs/concurrency/algorithms/Rest", json={"max_concurrent": 3})
+    [grant] = await worker.claim()
+    told = {}
+    for who in ("other", "boss", "a-admin"):
+        for operation in ("read_proof", "read_stats", "read_concurrency", "read_audit", "read_slots"):
+            answer = await callers.do(who, operation)
+            told[who, operation] = answer
+            seen = answer.status_code == 200
+            assert seen == (who == "a-admin" or operation not in ("read_proof", "read_stats")), operation
+            assert who == "a-admin" or first not in answer.text, operation
+            assert who != "other" or "boss" not in answer.text, operation
+    for who, by in (("other", "another key"), ("boss", "key boss"), ("a-admin", "key boss")):
+        slots = told[who, "read_concurrency"].json()
+        assert (slots["override"]["by"], slots["override"]["reason"]) == (by, "night")
+        assert slots["algorithms"]["Rest"]["override"]["by"] == by
+        assert {entry["by"] for entry in told[who, "read_audit"].json()["audit"]} == {by}
+        assert set(told[who, "read_slots"].json().values()) == {7, 6, 1}
+    assert [job["job_id"] for job in told["a-admin", "read_concurrency"].json()["jobs"]] == [first]
+    await worker.finish(grant)
 
 
 async def test_idempotency_keys_are_a_tenants_own(callers: Callers) -> None:

@@ -7,7 +7,7 @@ import logging
 from typing import Any, get_args
 
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 from starlette.types import Message, Receive, Scope, Send
 
 from service.problems import TABLE, Unforeseen, pointer
@@ -117,12 +117,14 @@ async def test_a_query_parameter_that_nobody_reads_is_a_422(
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
 
 
-async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
-    client: AsyncClient, store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store.redis.set(store.keys.counts, "secret of the inside", ex=60)  # a hash is expected here
-    with caplog.at_level(logging.ERROR):
-        answer = await client.get("/metrics", headers={"X-Request-Id": "r-2"})
+async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("secret of the inside")
+
+    app = RequestId(Unforeseen(fails))
+    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://localhost") as client:
+        with caplog.at_level(logging.ERROR):
+            answer = await client.get("/metrics", headers={"X-Request-Id": "r-2"})
     problem = answer.json()
     assert (answer.status_code, problem["type"], problem["request_id"]) == (500, "/problems/internal", "r-2")
     assert problem["detail"] == "The request could not be served. The log has the details."
@@ -131,6 +133,15 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
     assert record.getMessage() == "GET /metrics failed"
     assert getattr(record, FIELDS) == {"request_id": "r-2"}
     assert record.exc_info is not None
+
+
+async def test_a_key_that_is_none_of_ours_is_told_of(client: AsyncClient, store: Store) -> None:
+    await store.redis.set(store.keys.counts, "no hash", ex=60)
+    for path in ("/metrics", "/stats"):
+        answer = await client.get(path)
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-damaged")
+        assert "`slotwise doctor`" in answer.json()["detail"]
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 COMMAND = [sys.executable, "-m", "service"]
+POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = b'{"algorithm": "Rest"}'
 JSON = {"Content-Type": "application/json"}
 
@@ -96,7 +97,7 @@ def test_a_body_in_chunks_is_limited_too(port: int) -> None:
 
 
 def test_a_body_that_never_comes_whole_harms_nobody(port: int) -> None:
-    head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    head = POST + b"Content-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(head + BODY)
     assert ask(port, "GET", "/healthz").status == 200
@@ -108,7 +109,7 @@ def test_a_request_that_breaks_off_as_no_http_is_no_failure_of_ours(
 ) -> None:
     process = start()
     port = port_of(process)
-    head = f"{method} /jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = f"{method} /jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(head.encode() + b"no length\r\n")
         while client.recv(1_000):
@@ -121,7 +122,7 @@ def test_a_request_that_breaks_off_as_no_http_is_no_failure_of_ours(
 
 
 def test_a_length_over_the_limit_is_refused_before_the_body_is_sent(port: int) -> None:
-    head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"
+    head = POST + b"Content-Length: 999999999\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(head)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")

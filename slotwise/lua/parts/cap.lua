@@ -14,5 +14,8 @@ local CAP_OF_NOBODY = 10  -- where none was ever configured
 local function cap_in_force(key, now)
   local c = redis.call('HMGET', key, 'configured', 'override', 'until')
   local cap, ends = standing(c[1] or CAP_OF_NOBODY, c[2], c[3], now)
+  if not (cap and cap >= 0 and cap < math.huge) then  -- better none starts than nobody knows how many
+    error('the cap in ' .. key .. ' is no number')
+  end
   return cap, ends and ends - now
 end
