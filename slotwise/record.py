@@ -20,6 +20,7 @@ from slotwise.job import TERMINAL, Attempt, Job, Reason, State, Submission
 from slotwise.limits import NO_LIMITS
 from slotwise.trace import NO_TRACE
 
+PLAIN: Final = ("plain", 1)  # of a job whose record has none of the rare fields (lua/parts/granting.lua)
 DAMAGED: Final = {"type": "lost", "message": "the job's record in Redis is damaged", "detail": None}
 
 
@@ -35,19 +36,27 @@ def submit_args(job: Submission) -> list[str | bytes | int | float]:
         fields += ("timeout", job.timeout)
     if job.max_attempts is not None:
         fields += ("max_attempts", job.max_attempts)
+    if job.labels:
+        fields += ("labels", to_json(job.labels))
+    rare = _rare_fields(job)
+    fields += rare or (PLAIN if job.start_within_ms is None else ())
+    due = "" if job.due_ms is None else job.due_ms
+    within = "" if job.start_within_ms is None else job.start_within_ms
+    return [job.id, wire.encode(call), due, job.head_start_ms, job.fingerprint, within, len(fields) // 2, *fields]
+
+
+def _rare_fields(job: Submission) -> list[str | bytes | int | float]:
+    """Of what a claim reads, what most jobs have none of."""
+    fields: list[str | bytes | int | float] = []
     if job.limits is not NO_LIMITS:
         fields += chain.from_iterable(job.limits.as_dict().items())
     if job.keep_result is not None:
         fields += ("keep_result", job.keep_result)
-    if job.labels:
-        fields += ("labels", to_json(job.labels))
     if job.webhook is not None:
         fields += ("webhook", job.webhook, "webhook_events", " ".join(job.webhook_events))
     if job.tenant:
         fields += ("tenant", job.tenant)
-    due = "" if job.due_ms is None else job.due_ms
-    within = "" if job.start_within_ms is None else job.start_within_ms
-    return [job.id, wire.encode(call), due, job.head_start_ms, job.fingerprint, within, len(fields) // 2, *fields]
+    return fields
 
 
 def as_queued(job: Submission, now_ms: int) -> Job:
