@@ -89,12 +89,12 @@ class Fleet:
         self, *, target: str = "worker.settings.WorkerSettings", flags: tuple[str, ...] = (), **settings: str
     ) -> Process:
         """A worker by the real command; returns when it has a lease (unless it was told to do something else)."""
-        known = self.redis.hlen(self.keys.leases)
+        known = set(self.redis.hkeys(self.keys.leases))
         process = self._start([str(Path(sys.executable).with_name("arq")), target, *flags], settings)
         if not flags:
             wait_until(
-                lambda: self.redis.hlen(self.keys.leases) > known or not process.alive,
-                within=30,
+                lambda: set(self.redis.hkeys(self.keys.leases)) - known or not process.alive,
+                within=60,
                 what="a worker's lease",
             )
             assert process.alive, process.said()
@@ -104,7 +104,7 @@ class Fleet:
         """A front end; returns a client of it when it is ready."""
         port = free_port()
         process = self._start([sys.executable, "-m", "service"], {"PORT": str(port), **settings})
-        client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         self.fronts.append(client)
 
         def ready() -> bool:
@@ -114,7 +114,7 @@ class Fleet:
             except httpx2.TransportError:
                 return False
 
-        wait_until(ready, within=30, what="a front end is ready")
+        wait_until(ready, within=60, what="a front end is ready")
         return client
 
     def running(self) -> int:

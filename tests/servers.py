@@ -47,7 +47,7 @@ class Server:
         self._conf = () if conf is None else (str(conf),)
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
-        self.client = redis.Redis(port=self.port, password=password, socket_timeout=5)
+        self.client = redis.Redis(port=self.port, password=password, socket_timeout=30)
 
     def start(self) -> None:
         command = [

@@ -29,7 +29,7 @@ COMPOSE = {
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -123,7 +123,7 @@ def test_systemd(tmp_path: Path) -> None:
         (tmp_path / file.name).write_text(unit)
     workers = [str(tmp_path / name) for name in ("slotwise-front-end.service", "slotwise-worker@1.service")]
     command = [verify, "verify", "--man=no", *workers, str(tmp_path / "slotwise.target")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     # of other units of this machine it speaks too
     assert [line for line in done.stderr.splitlines() if "slotwise" in line] == [], done
     assert done.returncode == 0, done

@@ -112,7 +112,7 @@ def test_its_blocks_run(page: Path, fleet: Fleet, tmp_path: Path) -> None:
             script = "".join(line for line in commands(text) if elsewhere(line) is None)
             command = ["bash", "-euo", "pipefail", "-c", re.sub(r"(http://)?localhost:8000", url, script)]
         ran = subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=180, check=False
         )
         assert ran.returncode == 0, f"{text}\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
         # a curl that was refused is content with that

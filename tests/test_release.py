@@ -26,7 +26,7 @@ from tests.fleet import ROOT
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        ["bash", ROOT / "scripts" / "release.sh", directory], check=True, capture_output=True, timeout=100
+        ["bash", ROOT / "scripts" / "release.sh", directory], check=True, capture_output=True, timeout=220
     )
     yield directory
 

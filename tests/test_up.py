@@ -123,12 +123,12 @@ def post(url: str, **body: object) -> dict[str, Any]:
     request = urllib.request.Request(
         f"{url}/jobs", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return dict(json.load(answer))
 
 
 def get(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return dict(json.load(answer))
 
 

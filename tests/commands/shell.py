@@ -21,7 +21,7 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.upper() not in _NOT_OURS} | dict(env)
 
 
-def slotwise(cwd: Path, *arguments: str, timeout: float = 30, **env: str) -> Result:
+def slotwise(cwd: Path, *arguments: str, timeout: float = 90, **env: str) -> Result:
     return subprocess.run(
         [SLOTWISE, *arguments],
         cwd=cwd,

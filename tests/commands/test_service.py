@@ -156,7 +156,7 @@ def test_on_a_terminal(shell: Shell) -> None:
     )
     wait_until(lambda: shell.json("status", held)["status"] == "running", what="it runs")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT)
     shell("cancel", held)
     shell("wait", held, status=1)
@@ -207,7 +207,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     )
     env = environment({"PATH": f"{SLOTWISE.parent}:/usr/bin:/bin"})
     result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False
+        ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert result.stdout.split() == ["--dry-run"], result
 
