@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from service.answer import Json
 from service.operation import Answer, operation
 from service.parameters import Parameters
+from slotwise.convoy import Convoy
 from slotwise.errors import SlotwiseError, printable
 from slotwise.store import Store
 from slotwise.tenant import Scope
@@ -82,7 +83,7 @@ class Catalogue:
         self._store = store
         self._known: dict[str, Known] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: Convoy[float, None] = Convoy(self._read, most=sys.maxsize, most_weight=0)
 
     async def entries(self) -> list[Mapping[str, Any]]:
         """All entries, by name."""
@@ -111,15 +112,16 @@ class Catalogue:
 
     async def _refresh(self, max_age_seconds: float) -> None:
         needed_since = time.monotonic() - max_age_seconds
-        if self._read_at >= needed_since:
-            return
-        async with self._reading:
-            if self._read_at >= needed_since:  # another request has read it meanwhile
-                return
+        if self._read_at < needed_since:
+            await self._reading.call(needed_since)
+
+    async def _read(self, needed_since: Sequence[float]) -> Sequence[None]:
+        if self._read_at < max(needed_since):  # else those before them have read it meanwhile
             began = time.monotonic()
             entries = await self._store.catalogue()
             self._known = {name: self._updated(name, entry) for name, entry in entries.items()}
             self._read_at = began
+        return [None] * len(needed_since)
 
     def _updated(self, name: str, entry: Mapping[str, Any]) -> Known:
         before = self._known.get(name)

@@ -6,9 +6,9 @@ everybody may do everything, if the settings say that only this machine, or a gu
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hmac import compare_digest
 from typing import Final
@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from service.hosts import Hosts
 from slotwise.apikeys import PREFIX, ApiKey, ApiKeys, digest_of
+from slotwise.convoy import Convoy
 from slotwise.errors import SlotwiseError
 from slotwise.settings import Settings
 from slotwise.tenant import Caller, Scope
@@ -29,7 +30,7 @@ MOST_CHARS: Final = 200
 
 
 class Door:
-    """Every method raises SlotwiseError `store-unavailable` when it must read and cannot."""
+    """What was read of the keys, and those who ask to come in."""
 
     def __init__(self, keys: ApiKeys, settings: Settings) -> None:
         self._keys = keys
@@ -38,10 +39,12 @@ class Door:
         self._made = False
         self._by_index: Mapping[str, ApiKey] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: Convoy[float, None] = Convoy(self._read, most=sys.maxsize, most_weight=0)
 
     async def admit(self, request: Request, needed: Scope, *, needs_store: bool) -> Caller:
-        """Who asks. Raises: SlotwiseError `unauthorized`, `forbidden`, `misdirected-request`, `cross-site`."""
+        """Who asks. Raises: SlotwiseError `unauthorized`, `forbidden`, `misdirected-request`, `cross-site`,
+        `store-unavailable`.
+        """
         try:
             await self._refresh(MAX_AGE_SECONDS)
         except SlotwiseError:
@@ -58,8 +61,12 @@ class Door:
         return Caller(key.name, key.scope, key.digest)
 
     async def holds(self, caller: Caller) -> bool:
-        """Whether the caller's key still opens the door; of one without a key, whether there still are none."""
-        await self._refresh(MAX_AGE_SECONDS)
+        """Whether the caller's key still opens the door; of one without a key, whether there still are none.
+
+        While the store is away, what was known last counts: a stream is not cut for that.
+        """
+        with suppress(SlotwiseError):
+            await self._refresh(MAX_AGE_SECONDS)
         return self._find(caller.digest) is not None if caller.digest else not self._made
 
     async def _key(self, given: str) -> ApiKey:
@@ -79,15 +86,16 @@ class Door:
 
     async def _refresh(self, max_age_seconds: float) -> None:
         needed_since = time.monotonic() - max_age_seconds
-        if self._read_at >= needed_since:
-            return
-        async with self._reading:
-            if self._read_at >= needed_since:  # another request has read them meanwhile
-                return
+        if self._read_at < needed_since:
+            await self._reading.call(needed_since)
+
+    async def _read(self, needed_since: Sequence[float]) -> Sequence[None]:
+        if self._read_at < max(needed_since):  # else those before them have read it meanwhile
             began = time.monotonic()
             self._made, keys = await self._keys.all()
             self._by_index = {key.digest[:INDEX_CHARS]: key for key in keys if key.revoked_ms is None}
             self._read_at = began
+        return [None] * len(needed_since)
 
 
 def _given(headers: Headers) -> str:

@@ -178,3 +178,31 @@ async def test_an_outage_is_waited_for_once_however_many_tenants_come(tmp_path: 
     finally:
         await store.close()
         server.stop()
+
+
+async def test_what_a_damaged_key_kept_out_is_not_taken_for_there(store: Store) -> None:
+    """A submit that broke off half way is as if it had not been, to its group and to a second try."""
+    jobs = [lone(labels={"a": "b"}) for _ in range(2)]
+    keyed = a_job(fingerprint="f", labels={"a": "b"})
+    await store.redis.set(store.keys.labels, "somebody else's")
+    async with intake_of(store) as intake:
+        told = await gathered(intake, [*jobs, keyed])
+        assert [type(each) for each in told] == [SlotwiseError] * 3
+        assert await store.redis.zcard(store.keys.queue) == 0
+        await store.redis.delete(store.keys.labels)
+        told = await gathered(intake, [keyed, *jobs])
+        assert [isinstance(each, Submitted) and not each.replayed for each in told] == [True] * 3
+        assert await store.redis.zcard(store.keys.queue) == 3
+
+
+async def test_a_job_that_cannot_stand_aside_is_not_there(store: Store) -> None:
+    aside = f'{store.keys.parked_of}"t'
+    await store.redis.set(aside, "somebody else's")
+    jobs = [a_job(fingerprint="f", tenant="t"), lone(tenant="t")]
+    async with intake_of(store) as intake:
+        told = await gathered(intake, jobs)
+        assert [type(each) for each in told] == [SlotwiseError] * 2
+        await store.redis.delete(aside)
+        told = await gathered(intake, jobs)
+        assert [isinstance(each, Submitted) and not each.replayed for each in told] == [True] * 2
+        assert await store.redis.zcard(aside) == 2

@@ -10,7 +10,7 @@ import httpx2
 from typing_extensions import Unpack
 
 from slotwise.client import moves, requests
-from slotwise.client.connection import Access, answer_of, listens, timeouts
+from slotwise.client.connection import LIMITS, Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
 from slotwise.client.model import (
     Concurrency,
@@ -38,7 +38,9 @@ class AsyncClient:
         access = Access.of(url, key)
         self._timeout = timeout
         self._perseverance = Perseverance(retries)
-        self._http = httpx2.AsyncClient(base_url=access.url, headers=access.headers, timeout=timeout)
+        self._http = httpx2.AsyncClient(
+            base_url=access.url, headers=access.headers, timeout=timeout, limits=LIMITS
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()

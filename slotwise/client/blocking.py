@@ -10,7 +10,7 @@ import httpx2
 from typing_extensions import Unpack
 
 from slotwise.client import moves, requests
-from slotwise.client.connection import Access, answer_of, listens, timeouts
+from slotwise.client.connection import LIMITS, Access, answer_of, listens, timeouts
 from slotwise.client.filters import Filters
 from slotwise.client.model import (
     Concurrency,
@@ -43,7 +43,7 @@ class Client:
         access = Access.of(url, key)
         self._timeout = timeout
         self._perseverance = Perseverance(retries)
-        self._http = httpx2.Client(base_url=access.url, headers=access.headers, timeout=timeout)
+        self._http = httpx2.Client(base_url=access.url, headers=access.headers, timeout=timeout, limits=LIMITS)
 
     def close(self) -> None:
         self._http.close()

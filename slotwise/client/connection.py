@@ -13,6 +13,9 @@ from slotwise.client.requests import MEDIA_TYPE, Request
 from slotwise.settings import access
 
 SILENCE_SECONDS: Final = 45.0  # of a stream, until it counts as broken: three of the service's pings
+# Each wait and each stream holds one. A front end takes more from one address; a process may have few more open.
+# An idle one is given up before a front end does (5 s): what is sent as it closes is lost, and not always resent.
+LIMITS: Final = httpx2.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=4.0)
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,13 @@ class Access:
 
 
 def timeouts(request: Request, seconds: float) -> httpx2.Timeout:
-    """The service may hold an answer back for as long as it was asked to, and a stream between two pings."""
+    """The service may hold an answer back for as long as it was asked to, and a stream between two pings.
+
+    Who waits for a connection waits for other calls of this client: that says nothing of the service.
+    """
     listening = request.headers.get("Accept") == MEDIA_TYPE
-    return httpx2.Timeout(seconds, read=SILENCE_SECONDS if listening else seconds + request.wait_seconds)
+    read = SILENCE_SECONDS if listening else seconds + request.wait_seconds
+    return httpx2.Timeout(seconds, read=read, pool=None)
 
 
 def answer_of(response: httpx2.Response) -> Answer:

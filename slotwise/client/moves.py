@@ -6,6 +6,7 @@ clients carry scripts out; so all rules stand here once, for blocking and asynch
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import re
@@ -34,6 +35,7 @@ from slotwise.job import State
 T = TypeVar("T")
 
 MOST_IN_BATCH: Final = 100
+MOST_KEY_CHARS: Final = 255  # of an Idempotency-Key, as the service takes it
 BATCH_BYTES: Final = 200_000  # below the service's default for a body
 POLL_SECONDS: Final = 30  # that one request waits for a job's end
 AGAIN_SECONDS: Final = 0.2  # before a poll that came back early is sent again
@@ -169,7 +171,7 @@ def _batch(batch: list[bytes], at: int, key: str, perseverance: Perseverance) ->
     """`at`: how many jobs came before. One that the service finds too large goes in halves."""
     try:
         body = requests.batch_of(batch)
-        return (yield from ask(requests.submit_batch(body, f"{key}:{at}"), perseverance))
+        return (yield from ask(requests.submit_batch(body, _key_of(key, at)), perseverance))
     except PayloadTooLarge:
         if len(batch) == 1:
             raise
@@ -183,6 +185,12 @@ def _batch(batch: list[bytes], at: int, key: str, perseverance: Perseverance) ->
     except ApiError as error:
         error.submitted = (*first, *error.submitted)
         raise
+
+
+def _key_of(key: str, at: int) -> str:
+    """A batch's own; of a key that has no room for a number, of its hash."""
+    own = f"{key}:{at}"
+    return own if len(own) <= MOST_KEY_CHARS else f"{hashlib.sha256(key.encode()).hexdigest()}:{at}"
 
 
 def batches(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -262,6 +270,7 @@ def events(job_id: str | None, last: str, patience: float) -> Script[None]:
                 for event in parser.feed(chunk):
                     last = event.id or last
                     yield Give(requests.fleet_event(event) if job_id is None else event)
+                    heard = time.monotonic()  # the caller's own time with it is no silence of the service
                     if event.name == "end":
                         return
             why: Exception = NoAnswer("the stream was ended")

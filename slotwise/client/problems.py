@@ -123,6 +123,10 @@ class Forbidden(ApiError):
     """403: the API key does not allow this."""
 
 
+class CrossSite(ApiError):
+    """403: a browser sent this for a page of another site."""
+
+
 class NotFound(ApiError):
     """404: nothing is at this path."""
 
@@ -183,6 +187,10 @@ class UnsupportedMediaType(ApiError):
     """415."""
 
 
+class MisdirectedRequest(ApiError):
+    """421: without API keys the service answers to its own names only (`ALLOWED_HOSTS`)."""
+
+
 class IdempotencyKeyReused(ApiError):
     """422: the idempotency key belongs to another request."""
 
@@ -197,6 +205,10 @@ class RateLimited(ApiError):
 
 class StoreUnavailable(ApiError):
     """503: the service cannot reach its store."""
+
+
+class StoreDamaged(ApiError):
+    """503: something in the store is not what the service put there."""
 
 
 class MalformedRequest(ApiError):

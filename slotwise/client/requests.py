@@ -30,7 +30,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Told)
 
 MEDIA_TYPE: Final = "text/event-stream"
-_ROUTES: Final = frozenset({"concurrency", "batch", "cancel", "retry", ".", ".."})  # paths that are no job's id
+# what leads elsewhere as a part of a path: dots to the path above, the others to routes that are no job's
+_ROUTES: Final = frozenset({"concurrency", "batch", "cancel", "retry", ".", ".."})
 
 
 class Options(TypedDict, total=False):
@@ -180,7 +181,7 @@ def workers() -> Call[tuple[Worker, ...]]:
 
 
 def steer_worker(name: str, what: str) -> Call[Worker]:
-    return Call(_post(f"/workers/{quote(name, safe='')}/{what}"), _one(Worker))
+    return Call(_post(f"/workers/{_part(name)}/{what}"), _one(Worker))
 
 
 def entry_of(job: Mapping[str, Any]) -> bytes:
@@ -228,14 +229,17 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
 def _job(job_id: str, what: str = "") -> str:
     if not job_id:
         raise ValueError("a job's id is not empty")
-    part = quote(job_id, safe="")
-    if job_id in _ROUTES:
-        part = f"%{ord(job_id[0]):02X}{part[1:]}"
+    part = _part(job_id)
     return f"/jobs/{part}/{what}" if what else f"/jobs/{part}"
 
 
+def _part(name: str) -> str:
+    part = quote(name, safe="")
+    return f"%{ord(name[0]):02X}{part[1:]}" if name in _ROUTES else part
+
+
 def _cap(algorithm: str | None) -> str:
-    return "/jobs/concurrency" + ("" if algorithm is None else f"/algorithms/{quote(algorithm, safe='')}")
+    return "/jobs/concurrency" + ("" if algorithm is None else f"/algorithms/{_part(algorithm)}")
 
 
 def _dry(dry_run: bool) -> tuple[tuple[str, str], ...]:

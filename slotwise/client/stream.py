@@ -24,9 +24,11 @@ class Parser:
         for line in lines:
             if line:
                 self._field(line)
-            elif self._data:
-                yield event_of(self._name or "message", "\n".join(self._data), self._id)
-                self._name, self._data = "", []
+            else:
+                name, data = self._name or "message", self._data
+                self._name, self._data = "", []  # without data it was no event, and its name is not the next one's
+                if data:
+                    yield event_of(name, "\n".join(data), self._id)
 
     def _field(self, line: str) -> None:
         name, _, value = line.partition(":")

@@ -83,10 +83,9 @@ if own or (#fresh > 0 and waiting + #fresh > tonumber(ARGV[2])) then
 end
 
 note_time(exact)
-spend(#fresh)
 local payloads, queued, set_aside = {}, {}, {}
 local due_now, created = string.format('%.17g', exact), string.format('%.0f', now)  -- a number in a call is written each time
-for nth, i in ipairs(fresh) do
+local function put_in(nth, i)
   local at, record = starts[i], records[i]
   local id, due, head_start = ARGV[at], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local start_within, fields = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
@@ -135,14 +134,41 @@ for nth, i in ipairs(fresh) do
     redis.call('HSET', record, 'expires', now + start_within)
   end
 end
-if #fresh > 0 then
-  redis.call('MSET', unpack(payloads))
-  redis.call('ZADD', QUEUE, unpack(queued))
+
+-- Of a job that no claim finds nothing is left that a second try, or its group's, would take for it.
+local function take_back()
+  for _, i in ipairs(fresh) do
+    local id = ARGV[starts[i]]
+    redis.call('DEL', records[i], PAYLOAD .. id)
+    for _, set in ipairs({QUEUE, PROMOTE, UNSTARTED}) do
+      redis.pcall('ZREM', set, id)
+    end
+    for aside in pairs(set_aside) do
+      redis.pcall('ZREM', PARKED_OF .. aside, id)
+    end
+    pcall(drop_labels, id)
+  end
 end
-for aside in pairs(set_aside) do
-  redis.call('SADD', PARKED, aside)
+
+local function put_all_in()
+  for nth, i in ipairs(fresh) do
+    put_in(nth, i)
+  end
+  if #fresh > 0 then
+    redis.call('MSET', unpack(payloads))
+    redis.call('ZADD', QUEUE, unpack(queued))
+  end
+  for aside in pairs(set_aside) do
+    redis.call('SADD', PARKED, aside)
+  end
+  write_index()  -- who stands aside is out of sight in the queue
 end
-write_index()
+local whole, fault = pcall(put_all_in)
+if not whole then  -- a key of another type: what is none of ours, or damaged
+  take_back()
+  return type(fault) == 'table' and fault or redis.error_reply(fault)
+end
+spend(#fresh)
 write_counts()
 for algorithm, jobs in pairs(came) do
   keep_flow('came', algorithm, jobs, now)

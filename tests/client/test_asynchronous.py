@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 
 from slotwise import AsyncClient, Client, JobError
+from slotwise.client import asynchronous, connection
 from slotwise.client.problems import JobNotFound, Unreachable
+from slotwise.settings import Settings
 from tests.fleet import Fleet
 from tests.proxy import Proxy
 from tests.servers import free_port
@@ -67,3 +72,64 @@ async def test_nobody_is_there() -> None:
             await client.workers()
         with pytest.raises(Unreachable):
             await anext(client.events("a", patience=0.01))
+
+
+BODY = b'{"job_id":"a","status":"completed"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+
+
+@asynccontextmanager
+async def service(held: Callable[[], Awaitable[object]]) -> AsyncIterator[str]:
+    """The URL of one that holds back each answer until `held`."""
+
+    links: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        links.append(asyncio.current_task())
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                await held()
+                writer.write(ANSWER)
+        except asyncio.IncompleteReadError:
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*filter(None, links))
+
+
+def test_an_idle_connection_is_given_up_before_the_service_does() -> None:
+    expiry = connection.LIMITS.keepalive_expiry
+    assert expiry is not None
+    assert expiry < Settings(_env_file=None).http_keep_alive_seconds
+
+
+async def test_many_wait_at_once() -> None:
+    """None is answered until all have asked."""
+    asked, all_have = [0], asyncio.Event()
+
+    async def held() -> None:
+        asked[0] += 1
+        if asked[0] == 150:
+            all_have.set()
+        await all_have.wait()
+
+    async with service(held) as url, AsyncClient(url, timeout=5, retries=0) as client:
+        jobs = await asyncio.gather(*(client.get("a", wait=30) for _ in range(150)))
+        assert len(jobs) == 150
+
+
+async def test_who_waits_for_a_connection_is_not_told_that_the_service_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asynchronous, "LIMITS", httpx2.Limits(max_connections=1))
+
+    async def held() -> None:
+        await asyncio.sleep(
+            0.5
+        )  # longer than the client's timeout, as a service holds back what was asked to wait
+
+    async with service(held) as url, AsyncClient(url, timeout=0.2, retries=0) as client:
+        jobs = await asyncio.gather(*(client.get("a", wait=30) for _ in range(2)))
+        assert len(jobs) == 2

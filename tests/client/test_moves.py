@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
+import httpx2
 import pytest
 
 from slotwise.client import moves, requests
@@ -166,6 +168,19 @@ def test_many_jobs_go_in_batches_and_in_order() -> None:
     assert carried_out(moves.submit_many([], "key", THRICE), answer) == ([], [])
 
 
+def test_a_long_key_has_room_for_the_number_of_a_batch() -> None:
+    keys = list[str]()
+
+    def answer(request: Request) -> Answer:
+        keys.append(request.headers["Idempotency-Key"])
+        return taken(batch_of(request))
+
+    for last in "ab":
+        carried_out(moves.submit_many(numbered(150), "k" * 252 + last, THRICE), answer)
+    assert keys[0] == "k" * 252 + "a:0"
+    assert (len(set(keys)), all(len(key) <= 255 for key in keys)) == (4, True)
+
+
 def test_a_batch_that_is_too_large_goes_in_halves() -> None:
     def answer(request: Request) -> Answer:
         jobs = batch_of(request)
@@ -210,6 +225,20 @@ def test_pages_are_asked_for_as_they_are_needed() -> None:
     assert [job.job_id for job in jobs] == ["1", "2", "3"]
     query = {"status": "failed", "min_running_seconds": "0.000010"}
     assert asked == [query, query | {"cursor": "c"}]
+
+
+@pytest.mark.parametrize("name", [".", "..", "cancel", "a/.."])
+def test_a_name_is_one_part_of_a_path(name: str) -> None:
+    with httpx2.Client(base_url="http://slotwise") as client:
+        for request, parts in (
+            (requests.set_concurrency(1, None, None, name), 5),
+            (requests.clear_concurrency(name), 5),
+            (requests.steer_worker(name, "drain").request, 4),
+            (requests.cancel(name).request, 4),
+        ):
+            sent = client.build_request(request.method, request.path).url.raw_path.split(b"/")
+            assert len(sent) == parts, "another path"
+            assert unquote(sent[4 if parts == 5 else 2].decode()) == name
 
 
 def test_a_wait_ends_by_itself() -> None:
@@ -291,6 +320,16 @@ def test_a_stream_that_will_not_come() -> None:
     assert (type(error), asked) == (Unreachable, [""])
     error, _, _ = listened(problem("too-many-listeners", 503, "5"), patience=-1)
     assert type(error.__cause__) is TooManyListeners
+
+
+def test_the_callers_own_time_with_an_event_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(moves.time, "monotonic", lambda: now[0])
+    run, left = Run(moves.events("a", "", 60)), [STREAM, event("log", 1), LOST]
+    while left:
+        now[0] += 100 * isinstance(run.effect, Give)
+        run.tell(left.pop(0) if isinstance(run.effect, Open | Read) else None)
+    assert isinstance(run.effect, Pause), "it connects again"
 
 
 def test_waits_grow_and_are_bounded() -> None:

@@ -11,7 +11,8 @@ from slotwise.client.stream import Parser
 BYTES = (
     '\ufeff: ping\n\nid: 1\nevent: log\ndata: {"text":"é€😀"}\n\n'
     'id: 2\r\nevent:progress\r\ndata: {"percent":\r\ndata: 5}\r\n\r\n'
-    'id: 3\revent: end\rretry: 5\rdata: {}\r\rdata: {"unnamed": 1}\n\nid: 9\nevent: lost\ndata: {"half": 1}\n'
+    "id: 3\revent: end\rretry: 5\rdata: {}\r\revent: empty\n\n"
+    'data: {"unnamed": 1}\n\nid: 9\nevent: lost\ndata: {"half": 1}\n'
 ).encode()
 EVENTS = [
     Event("log", {"text": "é€😀"}, "1"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from httpx2 import AsyncClient
 
 from service.catalogue import Catalogue
 from slotwise import Algorithm
+from slotwise.errors import SlotwiseError
 from slotwise.store import Store
 from tests.service.conftest import Connect
 from tests.service.stand_in import StandInWorker
@@ -83,3 +87,20 @@ async def test_a_schema_is_compiled_once_and_again_when_it_changed(store: Store,
     await store.publish([Algorithm(twice, "Rest").describe()])
     await known._refresh(0)
     assert (await known.find("Rest")).parameters is not before
+
+
+async def test_an_outage_is_waited_for_once_however_many_ask(redis_url: str) -> None:
+    reads: list[int] = []
+
+    class Away(Store):
+        async def catalogue(self) -> dict[str, dict[str, Any]]:
+            reads.append(1)
+            await asyncio.sleep(0)
+            raise SlotwiseError("store-unavailable", "no", retry_after_seconds=1)
+
+    store = await Away.connect(redis_url)
+    catalogue = Catalogue(store)
+    told = await asyncio.gather(*(catalogue.find("Rest") for _ in range(20)), return_exceptions=True)
+    assert [each.code for each in told if isinstance(each, SlotwiseError)] == ["store-unavailable"] * 20
+    assert len(reads) == 1
+    await store.close()

@@ -7,15 +7,18 @@ scope stands beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from starlette.requests import Request
 
+from service import door as doors
 from service.app import create_app
+from service.door import Door
 from service.operation import Operation, Path
-from slotwise.apikeys import ApiKeys
+from slotwise.apikeys import ApiKey, ApiKeys
 from slotwise.bind import check_bind
 from slotwise.errors import SlotwiseError
 from slotwise.rate import Rate
@@ -336,3 +339,54 @@ async def test_a_stream_ends_with_its_key(callers: Callers, store: Store) -> Non
     assert answer.status_code == 200
     assert "event: status" in answer.text
     assert "event: end" not in answer.text
+
+
+def asked(**headers: str) -> Request:
+    """By somebody on this machine."""
+    told = [(name.encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()]
+    return Request({"type": "http", "method": "GET", "path": "/jobs", "headers": told, "client": ("127.0.0.1", 1)})
+
+
+class Counted(ApiKeys):
+    """Keys that say how often they were read; `away`: they cannot be."""
+
+    reads = 0
+    away = False
+
+    async def all(self) -> tuple[bool, Sequence[ApiKey]]:
+        self.reads += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise SlotwiseError("store-unavailable", "no", retry_after_seconds=1)
+        return await super().all()
+
+
+async def test_an_outage_is_waited_for_once_however_many_ask(
+    store: Store, settings: Callable[..., Settings]
+) -> None:
+    keys = Counted(store.redis, store.keys)
+    door = Door(keys, settings())
+    keys.away = True
+    asking = [door.admit(asked(), Scope.READ, needs_store=True) for _ in range(20)]
+    told = await asyncio.gather(*asking, return_exceptions=True)
+    assert [each.code for each in told if isinstance(each, SlotwiseError)] == ["store-unavailable"] * 20
+    assert keys.reads == 1
+    keys.away = False
+    asking = [door.admit(asked(), Scope.READ, needs_store=True) for _ in range(20)]
+    assert len(await asyncio.gather(*asking)) == 20
+    assert keys.reads == 2
+
+
+async def test_who_listens_is_not_sent_away_by_an_outage(
+    store: Store, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "MAX_AGE_SECONDS", 0.0)
+    keys = Counted(store.redis, store.keys)
+    _, secret = await keys.create("one", Scope.ADMIN, NOBODY)
+    door = Door(keys, settings())
+    caller = await door.admit(asked(authorization=f"Bearer {secret}"), Scope.ADMIN, needs_store=True)
+    keys.away = True
+    assert await door.holds(caller)
+    keys.away = False
+    await keys.revoke("one")
+    assert not await door.holds(caller)
