@@ -15,9 +15,9 @@ compile() {
         --no-emit-index-url --no-emit-find-links "$@"
 }
 
-# What runs; what runs and what tests it; what builds the wheel (the Dockerfile's first stage).
+# What runs; what runs, all extras, and what tests it; what builds the wheel (the Dockerfile's first stage).
 compile --extra embedded --output-file requirements.lock "$@" pyproject.toml
-compile --extra embedded --group dev --constraint requirements.lock \
+compile --extra embedded --extra otel --group dev --constraint requirements.lock \
     --output-file requirements-dev.lock "$@" pyproject.toml
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml | sed 's/", "/\n/g' |
     compile --constraint requirements-dev.lock --output-file requirements-build.lock "$@" -

@@ -47,6 +47,7 @@ from service.pieces import Pieces
 from service.problems import Unforeseen, on_http_exception, on_slotwise_error
 from service.request_id import RequestId
 from service.waiting import Waiting
+from slotwise import spans
 from slotwise.apikeys import ApiKeys
 from slotwise.errors import SlotwiseError
 from slotwise.intake import Intake
@@ -85,6 +86,7 @@ def create_app(settings: Settings, url: str) -> Starlette:
 async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
     """What the endpoints share, with the observer of leases running beside it."""
     store = await Store.connect(url)
+    exported = await asyncio.to_thread(spans.opened, "slotwise-front-end")
     steering = Steering(store.redis, store.keys)
     observer = Observer(url, keep_seconds=settings.keep_results)
     observer.start()
@@ -102,12 +104,14 @@ async def front(settings: Settings, url: str) -> AsyncIterator[Front]:
                 Broadcast(store.moves()),
                 steering,
                 Door(ApiKeys(store.redis, store.keys), settings),
+                exported,
             )
             await intake.close()
     finally:
         await end_task(configuring)
         await asyncio.to_thread(observer.stop)
         await store.close()
+        await asyncio.to_thread(exported.close)
 
 
 async def _configure(store: Store, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from service.operation import Public
 from service.waiting import Waiting
 from slotwise.intake import Intake
 from slotwise.settings import Settings
+from slotwise.spans import Spans
 from slotwise.steering import Steering
 from slotwise.store import Store
 from slotwise.tenant import Caller
@@ -31,6 +32,7 @@ class Front:
     broadcast: Broadcast
     steering: Steering
     door: Door
+    spans: Spans
     caller: Caller = field(default_factory=Caller)
 
     def seen_by(self, caller: Caller) -> Self:

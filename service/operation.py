@@ -16,8 +16,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from service import query
+from service.tracing import spanned
 from slotwise.errors import Code
 from slotwise.tenant import Scope
 
@@ -126,6 +129,10 @@ class Path(Route):
     def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
         self.operations = operations
         super().__init__(path, self._answer, methods=[*operations], name=path)
+
+    async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Starlette's, with a span for what changes something."""
+        await spanned(scope["app"].state.front.spans, self.path_format, super().handle, scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         chosen = self.operations.get(request.method) or self.operations["GET"]  # HEAD is a GET without its body

@@ -154,6 +154,11 @@ class Cancelled(BaseException):
     """
 
 
+def name_of(error: BaseException) -> str:
+    """What logs and spans call it: nothing that it says of itself."""
+    return error.type if isinstance(error, JobError) else type(error).__name__
+
+
 def text_of(error: BaseException) -> str:
     """What an exception says of itself, whatever its `__str__` does."""
     try:

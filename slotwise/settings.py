@@ -227,6 +227,14 @@ def told_url() -> str | None:
     return os.environ.get("SLOTWISE_URL") or None
 
 
+def exports_spans() -> bool:
+    """Whether OpenTelemetry's own variables say where spans go, and none of them that there are to be none."""
+    told = {name: value.strip() for name, value in os.environ.items() if name.startswith("OTEL_")}
+    if told.get("OTEL_SDK_DISABLED", "").lower() == "true" or told.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return bool(told.get("OTEL_EXPORTER_OTLP_ENDPOINT") or told.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+
 def wants_no_colour() -> bool:
     """The convention of NO_COLOR: set to anything, it means that people want plain text."""
     return bool(os.environ.get("NO_COLOR"))

@@ -11,8 +11,10 @@ from typing import Any, Final, Literal
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
+from slotwise import wire
 from slotwise.moment import timestamp
 from slotwise.record import read_job
+from slotwise.trace import NO_TRACE, Trace
 from slotwise.view import JobObject, Timestamp, job_object
 
 Type = Literal["job.running", "job.progress", "job.completed", "job.failed", "job.cancelled"]
@@ -39,6 +41,15 @@ def message_id(job_id: str, entry: str) -> str:
 def kind_of(entry: Mapping[bytes, bytes]) -> str:
     """The type of what is told."""
     return PREFIX + entry.get(b"@type", b"").decode("utf-8", "replace")
+
+
+def trace_of(entry: Mapping[bytes, bytes]) -> Trace:
+    """By which request the job of an entry came; none where that cannot be read."""
+    try:
+        call = wire.decode(entry.get(b"@payload") or entry.get(b"@envelope") or b"{}")
+    except ValueError:
+        return NO_TRACE
+    return Trace.of(call) if isinstance(call, dict) else NO_TRACE
 
 
 def body_of(job_id: str, entry: Mapping[bytes, bytes]) -> bytes:

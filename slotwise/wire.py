@@ -2,7 +2,8 @@
 
 Give `serialize` and `deserialize` to any arq client or worker to speak with this service:
 
-    payload   arq:job:{id}     {"t": try, "f": function, "a": args, "k": kwargs, "et": enqueued ms}
+    payload   arq:job:{id}     {"t": try, "f": function, "a": args, "k": kwargs, "et": enqueued ms}, and of whoever
+                               submitted over HTTP "rq" and "tp" (slotwise/trace.py)
     envelope  arq:result:{id}  the same keys, and "s": success, "r": result or error, "st"/"ft": started and
                                finished ms, "q": queue, "id"
 """
@@ -18,6 +19,7 @@ from typing import Any, Final
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from slotwise.errors import JobError, text_of
+from slotwise.trace import Trace
 
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 
@@ -91,7 +93,8 @@ def payload_of(envelope: bytes) -> bytes | None:
     readable = isinstance(function, str) and isinstance(args, list) and isinstance(kwargs, dict)
     if not readable or type(enqueued_ms) is not int or not enqueued_ms:
         return None
-    return serialize({"t": None, "f": function, "a": args, "k": kwargs, "et": enqueued_ms})
+    kept = Trace.of(call).as_stored()
+    return serialize({"t": None, "f": function, "a": args, "k": kwargs, "et": enqueued_ms, **kept})
 
 
 def error_of(failure: BaseException) -> JobError:

@@ -304,5 +304,11 @@ def Traced(ctx: Context, text: str) -> list[str]:
 
 
 @algorithm
+def Loaded(package: str) -> list[str]:
+    """What of it this process has imported."""
+    return [name for name in sys.modules if name.partition(".")[0] == package]
+
+
+@algorithm
 async def RaisesOn(message: str) -> None:
     raise ValueError(message)

@@ -76,6 +76,7 @@ class Envelope:
                 "ft": timestamp_ms(),
                 "q": self.queue,
                 "id": self.job_id,
+                **self.call.trace.as_stored(),
             }
         )
         if success and self.serializer is wire.serialize and len(data) > READABLE_BYTES:

@@ -93,8 +93,7 @@ class Execution:
             self._told.set_result(None)
 
     def _finish_by(self, fault: Exception) -> Finish:
-        self._report.event("failed", failure=fault)
-        self.worker.jobs_failed += 1
+        self._report.faulted(fault)
         error = JobError(
             "exception", f"the worker could not handle this job: {type(fault).__name__}: {text_of(fault)}"
         )
@@ -170,7 +169,7 @@ class Execution:
         if isinstance(function, AlgorithmFunction):
             limits = function.algorithm.limits.tightened_by(self.grant.limits).tightened_by(worker.settings.most)
             job = {"job_id": self.grant.id, "attempt": self.attempt, "seconds": self._seconds, **limits.as_dict()}
-            job |= self.call.trace.as_stored()
+            job |= self._report.trace.as_stored()
             coroutine = worker.bodies.run(
                 function.algorithm, call.args, call.kwargs, job, self.tally, self._known_to_body, stop
             )
@@ -210,7 +209,7 @@ class Execution:
                     grant, keep = self.grant, self.worker.settings.max_log_bytes
                     self._speech = Speech(grant.id, grant.token, keep, self._hearing.heard, self._is_to_end)
                     self._context = context.Context.until(
-                        grant.id, self.attempt, self._seconds, self._speech, self.call.trace
+                        grant.id, self.attempt, self._seconds, self._speech, self._report.trace
                     )
         return self._context
 

@@ -6,7 +6,7 @@ import logging
 from typing import Any, Final
 
 import slotwise.journal
-from slotwise.errors import JobError, text_of
+from slotwise.errors import name_of, text_of
 from slotwise.journal import FIELDS
 from slotwise.settings import Settings
 from worker.events import Event, Name
@@ -25,7 +25,7 @@ def begin(settings: Settings, *, own: bool) -> None:
     if settings.told("log_level"):
         logger.setLevel(settings.log_level)
     if own:
-        slotwise.journal.begin(settings.log_level, ("arq", "slotwise", "worker"))
+        slotwise.journal.begin(settings.log_level, ("arq", "slotwise", "worker", "opentelemetry"))
 
 
 def write(event: Event) -> None:
@@ -49,7 +49,7 @@ def fields(event: Event) -> dict[str, Any]:
     if event.delay_seconds:
         told["retry_in" if event.name in LATE else "delayed"] = round(event.delay_seconds, 3)
     if event.failure is not None:
-        told["error"] = event.failure.type if isinstance(event.failure, JobError) else type(event.failure).__name__
+        told["error"] = name_of(event.failure)
     if event.name == "no_process" and event.failure is not None:
         told["why"] = text_of(event.failure)  # the system's own words
     if event.name in TEXTS:

@@ -178,7 +178,7 @@ class Worker(arq.worker.Worker):
             if self.station is None:
                 self.ctx["redis"] = self.pool
                 self.station = await Station.open(self)
-                self.bodies = self.station.bodies
+                self.bodies, self.spans = self.station.bodies, self.station.spans
         return self.station
 
     async def _ready_at_last(self) -> Station | None:

@@ -47,6 +47,11 @@ class Reply:
     def well(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def failure(self) -> str:
+        """What went wrong, in a word; "" where nothing did."""
+        return "" if self.well else "refused" if self.refused else str(self.status or "no_answer")
+
 
 async def resolve(name: str, port: int) -> Sequence[Address]:
     """The addresses of a host as the machine's resolver says. Raises: OSError."""

@@ -1,12 +1,15 @@
-"""What an attempt tells of itself: arq's counters, and events for whoever logs and counts."""
+"""What an attempt tells of itself: arq's counters, events for whoever logs and counts, and its span."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from arq.utils import args_to_string, timestamp_ms, truncate
 
 from slotwise import wire
+from slotwise.errors import name_of
+from slotwise.spans import Span
+from slotwise.trace import Trace
 from worker.events import Event, Name
 from worker.outcome import Verdict
 
@@ -14,12 +17,24 @@ if TYPE_CHECKING:
     from worker.execution import Execution
 
 
+CANCELLED: Final = frozenset[Name]({"cancelled", "cancelled_before_start"})  # somebody's wish, and no failure
+
+
 class Report:
     def __init__(self, execution: Execution) -> None:
         self._of = execution
+        self._span: Span | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """For what the body brings about: of its span, else of the request that the job came by."""
+        sent = self._of.call.trace
+        parent = self._span and self._span.parent
+        return Trace(sent.request_id, parent) if parent else sent
 
     def started(self) -> None:
         of = self._of
+        self._span = self._begin()
         self.event(
             "started",
             seconds=(of.started_ms - of.call.enqueued_ms) / 1000,
@@ -43,6 +58,23 @@ class Report:
             extra=extra() if callable(extra) else extra,
             delay_seconds=verdict.retry_in_seconds,
         )
+        self._end(verdict.event, verdict.failure)
+
+    def faulted(self, fault: Exception) -> None:
+        """The worker itself has failed."""
+        self._of.worker.jobs_failed += 1
+        self.event("failed", failure=fault)
+        self._end("failed", fault)
+
+    def _begin(self) -> Span:
+        of = self._of
+        name = "" if of.function is None else of.call.name  # one that nobody knows is a client's word
+        return of.worker.spans.attempt(of.grant.id, name, of.worker.queue_name, of.attempt, of.call.trace)
+
+    def _end(self, outcome: Name, failure: BaseException | None) -> None:
+        """The span of one that never began is as long as a moment."""
+        error = "" if failure is None or outcome in CANCELLED else name_of(failure)
+        (self._span or self._begin()).end(outcome=outcome, error=error)
 
     def _text(self, verdict: Verdict) -> str:
         result = verdict.result
@@ -66,7 +98,7 @@ class Report:
                 ref=of.call.name if cron else of.ref,
                 seconds=(timestamp_ms() - of.started_ms) / 1000 if seconds is None else seconds,
                 attempt=of.attempt,
-                trace=of.call.trace,
+                trace=self.trace,
                 **fields,
             )
         )

@@ -13,10 +13,12 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
+from slotwise import spans
 from slotwise.attempt import Cancels
 from slotwise.errors import SlotwiseError, exit_with, text_of
 from slotwise.keys import ABORT, Keys
 from slotwise.lease import LeaseStore, blocking_twin
+from slotwise.spans import NO_SPANS
 from slotwise.store import Store
 from slotwise.words import Words
 from worker import kernel
@@ -74,6 +76,7 @@ class Station:
         self.wake = Wake(worker.pool, watched, self._changed, self._wake_refused)
         self.bodies = Bodies(self.runner, self.lease)
         self.exchange = self._new_exchange()
+        self.spans = NO_SPANS
 
     @classmethod
     async def open(cls, worker: Worker) -> Self:
@@ -104,8 +107,9 @@ class Station:
             if link.no_groups:
                 self._worker.emit(Event("tree_unbounded", text=link.no_groups))
         await self._introduce(self.exchange.incarnation)
+        self.spans = await apart(spans.opened, "slotwise-worker")
         self.wake.start()
-        self.webhooks.start()
+        self.webhooks.start(self.spans)
         self.watchdog.start()
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
         if unbounded and not kernel.LINUX:
@@ -175,3 +179,4 @@ class Station:
         with suppress(RedisError, OSError):
             await apart(self.lease.leave if leave else self.lease.lapse)
         self.lease.close()
+        await apart(self.spans.close)

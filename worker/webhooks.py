@@ -21,7 +21,8 @@ from slotwise.errors import SlotwiseError
 from slotwise.networks import Allowed
 from slotwise.news import end_task, set_within
 from slotwise.outbox import Delivery, Outbox, Settlement
-from slotwise.webhook import body_of, kind_of, message_id
+from slotwise.spans import NO_SPANS, Span, Spans
+from slotwise.webhook import body_of, kind_of, message_id, trace_of
 from worker.events import Event
 from worker.seal import Seal
 
@@ -63,8 +64,10 @@ class Webhooks:
         self._failing: dict[str, None] = {}  # receivers, in the order of their latest failure
         self._post: Post | None = None
         self._task: asyncio.Task[None] | None = None
+        self._spans = NO_SPANS
 
-    def start(self) -> None:
+    def start(self, spans: Spans = NO_SPANS) -> None:
+        self._spans = spans
         self._task = asyncio.get_running_loop().create_task(self._run(), name="webhooks")
 
     def wake(self) -> None:
@@ -133,8 +136,8 @@ class Webhooks:
         said = await self._settle(delivery, token, end)
         if end.outcome in ("refused", "given_up") and said == "ok":
             name: Any = f"webhook_{end.outcome}"
-            text = str((end.row or {}).get("error"))
-            self._emit(Event(name, job_id=delivery.job_id, ref=delivery.receiver, text=text))
+            text, trace = str((end.row or {}).get("error")), trace_of(delivery.fields)
+            self._emit(Event(name, job_id=delivery.job_id, ref=delivery.receiver, text=text, trace=trace))
 
     async def _settle(self, delivery: Delivery, token: str, end: Settlement) -> str:
         """Until it is told, or would not count any more: then others tell the webhook again."""
@@ -156,7 +159,13 @@ class Webhooks:
         except (ValueError, KeyError):
             return Settlement("done", "given_up", row={"at": began_ms, "error": "it is damaged in Redis"})
         post = self._post or await self._open_post()
-        reply = await post.send(destination, self._seal.headers(told, body), body)
+        span = self._begin(delivery, destination)
+        headers = self._seal.headers(told, body) + ([("traceparent", span.parent)] if span.parent else [])
+        try:
+            reply = await post.send(destination, headers, body)
+        except asyncio.CancelledError:
+            span.end(outcome="handed_back")
+            raise
         row = {
             "at": began_ms,
             "event": kind_of(delivery.fields),
@@ -166,7 +175,13 @@ class Webhooks:
             "next_at": None,
             "error": reply.error,
         }
-        return self._judged(delivery, reply, row)
+        end = self._judged(delivery, reply, row)
+        span.end(status=reply.status, outcome=end.outcome or "", error=reply.failure)
+        return end
+
+    def _begin(self, delivery: Delivery, to: Destination) -> Span:
+        trace = trace_of(delivery.fields)
+        return self._spans.delivery(delivery.job_id, to.scheme, to.name, to.port, delivery.attempts, trace)
 
     def _judged(self, delivery: Delivery, reply: Reply, row: dict[str, Any]) -> Settlement:
         self._failing.pop(delivery.receiver, None)
