@@ -21,6 +21,7 @@ TERMINATE: Final = b"T"  # key: SIGTERM to each of its processes
 KILL: Final = b"K"  # key: SIGKILL to each
 # zygote -> worker
 READY: Final = b"Y"  # the user's modules are loaded; JSON: no_groups, why jobs have no control group
+UNLOADABLE: Final = b"U"  # they cannot be, which it has said on standard error
 ENDED: Final = b"X"  # JSON: key, and the end (see end.py); nothing of the job's process tree is left
 REFUSED: Final = b"N"  # JSON: key, why; no process could be made
 # worker -> child

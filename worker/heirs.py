@@ -57,8 +57,9 @@ class Heirs:
             if kind == Kind.HEIR or (kind == Kind.EMPTY and time.monotonic() - self._met[pid] > EMPTY_SECONDS):
                 for below in (pid, *tree.descendants(pid)):
                     tree.strike(below)
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
+                _reap(pid)
+            elif kind == Kind.ENDED and pid not in self._own:  # nobody else will
+                _reap(pid)
         return any(kind != Kind.OTHER for kind in found.values())
 
     def _kind(self, pid: int) -> Kind:
@@ -86,6 +87,11 @@ class Heirs:
             return Kind.HEIR
         other_zygote = any(each.startswith(self._name) for each in carried)
         return Kind.OTHER if other_zygote or pid in self._own else Kind.HEIR
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def _killable(pid: int) -> bool:

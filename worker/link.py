@@ -32,6 +32,10 @@ class ZygoteDied(RuntimeError):
     """The process that forks jobs ended, and with it every job's process: not the fault of this job alone."""
 
 
+class Unloadable(ZygoteDied):
+    """It could not load the algorithms, and has said why on standard error."""
+
+
 @dataclass
 class Body:
     """One job's process, as far as the worker knows: what it has said so far, and when its tree is gone."""
@@ -62,6 +66,7 @@ class Link:
         self._unpacker = frames.Unpacker()
         self._orders: deque[_Order] = deque()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
+        self._unloadable = False
         self._buried: asyncio.Task[None] | None = None
         start = {
             "path": sys.path,
@@ -86,14 +91,19 @@ class Link:
         self._loop.add_reader(self._control, self._hear)
 
     async def ready(self) -> None:
-        """Return once the user's modules are loaded. Raises: ZygoteDied if they cannot be."""
+        """Return once the user's modules are loaded. Raises: Unloadable; ZygoteDied if it was killed."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 if not await asyncio.shield(self._ready):
-                    raise ZygoteDied("the algorithms could not be loaded")
+                    raise self._why_it_ended()
         except TimeoutError:
             sys.stderr.write(f"slotwise: the algorithms' modules took over {READY_SECONDS:.0f} s to load\n")
-            raise ZygoteDied("the algorithms took too long to load") from None
+            raise Unloadable("the algorithms took too long to load") from None
+
+    def _why_it_ended(self) -> ZygoteDied:
+        if self._unloadable:
+            return Unloadable("the algorithms could not be loaded")
+        return ZygoteDied("the process that loads the algorithms was killed")
 
     def extend(self, deadline: float) -> None:
         """From any thread: let bodies live until `deadline` on kernel.clock(), when the kernel ends them all."""
@@ -201,6 +211,8 @@ class Link:
             if kind == frames.READY:
                 self.no_groups = wire.decode(message)["no_groups"]
                 self._ready.set_result(True)
+            elif kind == frames.UNLOADABLE:
+                self._unloadable = True
             elif kind == frames.REFUSED:
                 told = wire.decode(message)
                 self._bodies[told["key"]].ended.set_exception(NoProcess(told["why"]))

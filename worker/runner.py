@@ -24,12 +24,12 @@ from worker.capture import Capture
 from worker.end import End, describe
 from worker.grace import NO_GRACE, Grace
 from worker.hearing import Hearing
-from worker.link import Body, Link, ZygoteDied
+from worker.link import Body, Link, Unloadable, ZygoteDied
 from worker.page import Pages
 from worker.shortage import NoProcess, NoZygote
 from worker.tally import Tally
 
-__all__ = ["NoProcess", "Runner", "ZygoteDied"]
+__all__ = ["NoProcess", "Runner", "Unloadable", "ZygoteDied"]
 
 FRAME_BYTES: Final = 1 << 16  # that a message may have beyond the result itself
 PAUSES: Final = (0.1, 0.2)  # seconds before another try for a process: a shortage often lasts for moments only

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -30,7 +31,7 @@ from worker.function import AlgorithmFunction
 from worker.hearing import Hearing
 from worker.lease import Lease
 from worker.machine import machine
-from worker.runner import Runner, ZygoteDied
+from worker.runner import Runner, Unloadable, ZygoteDied
 from worker.seal import Seal
 from worker.wake import Wake
 from worker.watchdog import Watchdog
@@ -39,6 +40,7 @@ from worker.webhooks import Webhooks
 if TYPE_CHECKING:
     from worker.loop import Worker
 
+STARTS: Final = 3  # of the process that forks jobs, before the worker gives up its own
 SILENCE_SECONDS: Final = 10.0  # of a link, after which another is tried
 
 
@@ -100,12 +102,9 @@ class Station:
         except SlotwiseError as error:
             exit_with(error)
         if any(algorithm.executor == "process" for algorithm in self._algorithms):
-            try:
-                link = await self.runner.start()
-            except ZygoteDied:
-                raise SystemExit(2) from None  # it has said why
-            if link.no_groups:
-                self._worker.emit(Event("tree_unbounded", text=link.no_groups))
+            no_groups = await self._start_runner()
+            if no_groups:
+                self._worker.emit(Event("tree_unbounded", text=no_groups))
         await self._introduce(self.exchange.incarnation)
         self.spans = await apart(spans.opened, "slotwise-worker")
         self.wake.start()
@@ -114,6 +113,20 @@ class Station:
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
         if unbounded and not kernel.LINUX:
             self._worker.emit(Event("memory_unbounded", job_id="", text=", ".join(unbounded)))
+
+    async def _start_runner(self) -> str:
+        """Why jobs have no control groups. Raises: SystemExit, which has said why."""
+        starts = 0
+        while True:
+            starts += 1
+            try:
+                return (await self.runner.start()).no_groups
+            except Unloadable:
+                raise SystemExit(2) from None
+            except ZygoteDied as error:  # as the kernel kills for want of memory
+                if starts == STARTS:
+                    sys.stderr.write(f"slotwise: {error}, {STARTS} times\n")
+                    raise SystemExit(2) from None
 
     async def begin(self) -> None:
         """A new incarnation, after the lease of the last one was given up on. Raises: redis.RedisError."""

@@ -216,6 +216,8 @@ def main() -> None:
         algorithms = registry.load(start["modules"])
         preloading.in_zygote(start["modules"])
     except SlotwiseError as error:
+        with suppress(OSError):  # the worker is gone
+            control.sendall(frames.pack(frames.UNLOADABLE))
         exit_with(error)
     voice.log_at_all()
     voice.flush()  # else what loading printed would be every job's first words

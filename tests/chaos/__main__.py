@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import secrets
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.chaos.cast import Plan
-from tests.chaos.phases import Run
-from tests.chaos.report import report
+from tests.chaos.trial import FAILOVERS, trial
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +25,11 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         "--only", action="append", default=[], metavar="KIND", help="this kind of fault; may be said again"
     )
     parser.add_argument("--previous", metavar="REVISION", help="the release beside this one in a rolling restart")
+    parser.add_argument(
+        "--failover",
+        choices=FAILOVERS,
+        help="the faults are losses of the primary: with servers as they are, or with the settings recommended",
+    )
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="where ledgers and logs stay (a new one)")
     return parser.parse_args(words)
 
@@ -48,10 +50,10 @@ def main() -> int:
             workers=asked.workers,
             previous=asked.previous,
             only=tuple(asked.only),
+            failover=asked.failover,
+            patience=max(1.0, asked.slack),
         )
-        begun = time.monotonic()
-        asyncio.run(Run(plan).play())
-        found = report(plan, asked.slack, time.monotonic() - begun)
+        found = trial(plan, asked.slack)
     sys.stdout.write(found.text)
     return 0 if found.kept else 1
 

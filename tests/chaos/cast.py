@@ -23,6 +23,8 @@ class Plan:
     release: Path | None = None  # instead of this tree
     previous: str | None = None  # the revision that runs beside it in a rolling restart
     only: tuple[str, ...] = ()  # kinds of fault
+    failover: str | None = None  # a run in which primaries are lost, `plain` or `guarded`
+    patience: float = 1.0  # what the time that each act has is multiplied by
 
 
 class Member:

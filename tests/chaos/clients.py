@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,11 +14,13 @@ from tests.chaos.ledger import Ledger
 
 Job = dict[str, Any]
 
+ENDS = ["job.completed", "job.failed", "job.cancelled"]
 TERMINAL = ("completed", "failed", "cancelled")
 BUSY = {429, 503}  # come again later
 WINDOW = 120  # jobs that wait, at which clients hold back
 CLIENTS = 6
-LONG = 0.08  # the share of jobs that take about a second
+LONG = 0.05  # the share of jobs that take about a second
+HOOKED = 0.08  # the share of jobs with a webhook
 LATER = 0.25  # seconds until one tries again
 EXECUTORS = ("InLoop",) * 12 + ("InThread",) * 3 + ("InProcess",) * 5
 POISONS = ("segfault", "exit", "raise", "large", "talk", "zygote")
@@ -43,7 +45,9 @@ def poison(number: int, rng: random.Random) -> Job:
 
 
 class Clients:
-    def __init__(self, urls: list[str], ledger: Ledger, seed: int) -> None:
+    def __init__(self, urls: list[str], hooks: Sequence[str], ledger: Ledger, seed: int) -> None:
+        """`hooks`: URLs that jobs may have told how they ended."""
+        self._hooks = hooks
         self._ledger = ledger
         self._urls = urls
         self._seed = seed
@@ -58,7 +62,15 @@ class Clients:
         self.promised = 0
 
     def batch(self, size: int) -> list[Job]:
-        return [honest(self._number(), self._rng) for _ in range(size)]
+        return [self._hooked(honest(self._number(), self._rng)) for _ in range(size)]
+
+    def _hooked(self, job: Job) -> Job:
+        """Some have a webhook, and some of these have it told of each start."""
+        if self._rng.random() < HOOKED:
+            job["webhook"] = self._rng.choice(self._hooks)
+            if self._rng.random() < 0.5:
+                job["webhook_events"] = ["job.running", *ENDS]
+        return job
 
     def _number(self) -> int:
         self._numbers += 1
@@ -95,7 +107,7 @@ class Clients:
 
     async def submit_one(self, make: Any) -> str:
         """One job, as `make` makes it: its id."""
-        return (await self.submit([make(self._number(), self._rng)]))[0]
+        return (await self.submit([self._hooked(make(self._number(), self._rng))]))[0]
 
     async def submit(self, jobs: list[Job]) -> list[str]:
         """Until they are promised: their ids. The same key and body each time."""
@@ -110,9 +122,8 @@ class Clients:
             raise AssertionError(f"a job was refused: {told}")
         made = [told] if len(jobs) == 1 else told["jobs"]
         for job, one in zip(jobs, made, strict=True):
-            self._ledger.write(
-                "promised", id=one["job_id"], asked=asked, algorithm=job["algorithm"], **job["params"]
-            )
+            told = {"asked": asked, "algorithm": job["algorithm"], "hook": "webhook" in job}
+            self._ledger.write("promised", id=one["job_id"], **told, **job["params"])
         self.promised += len(made)
         return [one["job_id"] for one in made]
 

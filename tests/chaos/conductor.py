@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tests.chaos.cast import Member
 from tests.chaos.clock import LIBRARIES
-from tests.chaos.faults import links, people, processes, server  # noqa: F401 - they put their kinds into the table
+from tests.chaos.faults import links, people, processes, receivers, server  # noqa: F401 - they put their kinds into the table
 from tests.chaos.faults.kinds import KINDS, Kind, Scene
 from tests.facts import wait_for
 
+OTHERS = 3  # hands that are not of the server
 PAUSE = 0.4  # seconds at most, between two faults of a hand
 LONG = 120.0  # seconds, of one fault
 BREATH = 3.0  # seconds at most that a fleet has to start a body, until the server's next fault
@@ -44,11 +45,11 @@ class Conductor:
         self.done = 0
 
     async def storm(self, faults: int, jobs: int) -> None:
-        """So many, spread over so many jobs: one hand for the server, two for everybody else."""
+        """So many, spread over so many jobs: one hand for the server, several for everybody else."""
         self._jobs_a_fault = 0.9 * jobs / faults
         self._promised_before = self._scene.clients.promised
         async with asyncio.TaskGroup() as hands:
-            for each in (self._decks[0], self._decks[-1], self._decks[-1]):
+            for each in (self._decks[0], *(self._decks[-1],) * OTHERS):
                 hands.create_task(self._hand(each, faults))
 
     async def _hand(self, kinds: Iterator[Kind], faults: int) -> None:
@@ -69,7 +70,7 @@ class Conductor:
         async with self._target(kind) as member:
             name = "server" if kind.target == "server" else "" if kind.target == "nobody" else member.name
             begun = faults.write("fault", kind=kind.name, target=name)
-            async with asyncio.timeout(LONG):
+            async with asyncio.timeout(LONG * self._scene.stage.plan.patience):
                 await kind.do(self._scene, member)
             if name == member.name and member.alive:
                 member.ends_by_us = False

@@ -13,7 +13,7 @@ from typing import Any
 
 Entry = dict[str, Any]
 
-PROMISES, BODIES, FAULTS = "promises.jsonl", "bodies.jsonl", "faults.jsonl"
+PROMISES, BODIES, FAULTS, HOOKS = "promises.jsonl", "bodies.jsonl", "faults.jsonl", "hooks.jsonl"
 
 
 class Ledger:

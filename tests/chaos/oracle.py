@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from tests.chaos.ledger import BODIES, FAULTS, PROMISES, Entry, read
+from tests.chaos.ledger import BODIES, FAULTS, HOOKS, PROMISES, Entry, read
 
 GRANTED = 5.0  # seconds that may pass between a grant and the start of its body
 
@@ -38,6 +38,8 @@ class Story:
     bodies: list[Body] = field(default_factory=list)
     kin: list[Entry] = field(default_factory=list)  # other processes of jobs that nobody saw the end of
     faults: list[Entry] = field(default_factory=list)
+    told: list[Entry] = field(default_factory=list)  # what receivers of webhooks got
+    forged: list[Entry] = field(default_factory=list)  # and could not verify
     last: float = float("inf")  # when the server lost everything
 
     @classmethod
@@ -47,6 +49,9 @@ class Story:
         for entry in read(directory / PROMISES):
             if entry["at"] <= last:
                 story._promise(entry)
+        hooks = [each for each in read(directory / HOOKS) if each["at"] <= last]
+        story.told = [each for each in hooks if each["event"] == "told"]
+        story.forged = [each for each in hooks if each["event"] == "forged"]
         open_seats: dict[int, Body | Entry] = {}
         for entry in read(directory / BODIES):
             if entry["event"] == "start":

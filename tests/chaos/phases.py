@@ -7,7 +7,10 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
+
+import redis
 
 from tests.chaos.cast import Plan
 from tests.chaos.clients import Clients, Job
@@ -16,12 +19,14 @@ from tests.chaos.faults.kinds import KINDS, Scene
 from tests.chaos.faults.people import set_cap
 from tests.chaos.inventory import inventory
 from tests.chaos.ledger import BODIES, PROMISES, Entry, Ledger, Tail
+from tests.chaos.outbox import untold
 from tests.chaos.stage import Stage
 from tests.facts import wait_for
 
 STEADY = 3  # jobs a slot, by which it is seen whether slots stand empty
 LULLS = ("CLIENT KILL", "SCRIPT FLUSH", "server killed", "worker's forking process killed", "CLIENT KILL")
 SETTLES = 60.0  # seconds that the fleet has to come to rest, in each phase
+FILLS = 20.0  # seconds that a fleet at rest has to take every slot
 JOB_SECONDS = 0.05  # a job, and
 FAULT_SECONDS = 4.0  # a fault, by which a storm that has not ended counts as stuck
 
@@ -49,9 +54,11 @@ class Bodies:
 
 
 class Run:
+    theatre: type[Stage] = Stage
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.stage = Stage(plan)
+        self.stage = self.theatre(plan)
         self._tail = Tail(plan.directory / BODIES)
         self._bodies = Bodies(self._tail)
         self._promises = Ledger(plan.directory / PROMISES)
@@ -60,7 +67,7 @@ class Run:
         """Leaves nothing behind but the ledgers."""
         try:
             await self.stage.open()
-            self.clients = Clients(self.stage.urls, self._promises, self.plan.seed)
+            self.clients = Clients(self.stage.urls, self.stage.hooks, self._promises, self.plan.seed)
             rng = random.Random(f"faults {self.plan.seed}")
             self.scene = Scene(self.stage, self.clients, rng, self._bodies.alive, self._bodies.started)
             self.conductor = Conductor(self.scene, available(self.plan.only))
@@ -84,8 +91,12 @@ class Run:
         )
         if not going:
             await self._act("heal", self._heal, SETTLES)
+        await self._act("told", self._told, SETTLES)
         await self._act("audit", self._audit, SETTLES)
         await self._act("amnesia", self._amnesia, SETTLES)
+        await self._leave()
+
+    async def _leave(self) -> None:
         self.stage.faults.write("left processes", pids=await self.stage.stop())
         self.stage.faults.write("left at the end", **await asyncio.to_thread(inventory, self.stage.client()))
 
@@ -93,10 +104,10 @@ class Run:
         """Whether it came to its end. One that does not is written down, and what happened so far is judged."""
         self.stage.faults.write("phase", name=name)
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(within * self.plan.patience):
                 await what()
             return True
-        except (TimeoutError, AssertionError, ExceptionGroup) as error:
+        except (TimeoutError, AssertionError, ExceptionGroup, redis.RedisError) as error:
             self.stage.faults.write("stuck", name=name, error=repr(error)[:2000])
             return False
 
@@ -110,7 +121,11 @@ class Run:
             for start in range(0, len(made), 100)
             for job_id in await self.clients.submit(made[start : start + 100])
         ]
-        await wait_for(lambda: len(self._bodies.alive()) >= self.plan.cap, within=20, what="every slot is taken")
+        await wait_for(
+            lambda: len(self._bodies.alive()) >= self.plan.cap,
+            within=FILLS * self.plan.patience,
+            what="every slot is taken",
+        )
         for _ in range(3):
             await self._compare_status()
         async with asyncio.TaskGroup() as watchers:
@@ -141,6 +156,8 @@ class Run:
             clock.set(0)
         if stage.server.process is None or stage.server.process.poll() is not None:
             await stage.server_starts()
+        with suppress(redis.ResponseError):  # as a rule there is none
+            await stage.call("SCRIPT", "KILL")
         await stage.call("CONFIG", "SET", "maxmemory", "0")
         await set_cap(self.scene, self.plan.cap)
         for row in (await self.clients.status())["workers"]:
@@ -152,7 +169,7 @@ class Run:
             status = await self.clients.status()
             return not status["pending_jobs"] and not status["running_jobs"] and not status["scheduled_jobs"]
 
-        await wait_for(at_rest, within=SETTLES, what="no job waits, none runs")
+        await wait_for(at_rest, within=SETTLES * self.plan.patience, what="no job waits, none runs")
         self.stage.faults.write("at rest")
         await self.clients.settled()
 
@@ -162,13 +179,21 @@ class Run:
             await self.conductor.do(KINDS[name], breath=False)
             [job_id] = await self.clients.submit([self._short()])
             self.stage.faults.write("probe", id=job_id, after=name)
-            async with asyncio.timeout(SETTLES / 4):
+            async with asyncio.timeout(SETTLES / 4 * self.plan.patience):
                 await self.clients.end_of(job_id)
 
     def _short(self) -> Job:
         [job] = self.clients.batch(1)
         job["algorithm"], job["params"]["ms"] = "InLoop", 5
         return job
+
+    async def _told(self) -> None:
+        """Every webhook, with its receiver in order."""
+
+        async def all_told() -> bool:
+            return not await asyncio.to_thread(untold, self.stage.client())
+
+        await wait_for(all_told, within=SETTLES * self.plan.patience, what="nothing is left to tell webhooks")
 
     async def _audit(self) -> None:
         """How every job ended, twice, from either front end; what Redis holds now."""
@@ -192,6 +217,7 @@ class Run:
         for job_id in await self.clients.submit(self.clients.batch(5)):
             job = await self.clients.end_of(job_id)
             self.stage.faults.write("works again", id=job_id, status=job.get("status"))
+        await self._told()
 
 
 def completed(metrics: str) -> float:

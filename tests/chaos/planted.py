@@ -9,6 +9,7 @@ from tests.chaos.releases import Change
 CLAIM, FINISH = "slotwise/lua/claim.lua", "slotwise/lua/finish.lua"
 RENEW, CANCEL = "slotwise/lua/renew.lua", "slotwise/lua/cancel.lua"
 LEASE, WAKE, LOOP = "slotwise/lease.py", "worker/wake.py", "worker/loop.py"
+WEBHOOKS = "worker/webhooks.py"
 
 BACKGROUND = """
         import asyncio
@@ -119,6 +120,17 @@ PLANTED: dict[str, Planted] = {
             Change(RENEW, "if missed_before[token] then", "if false then"),
         ),
         ("replies lost after execution",),
+    ),
+    "a webhook is tried once": Planted(
+        (
+            Change(
+                WEBHOOKS,
+                '            "again", "failed", next_ms, row',
+                '            "done", "failed", next_ms, row',
+            ),
+        ),
+        ("receiver killed", "receiver hangs", "receiver redirects", "receiver answers garbage"),
+        jobs=600,
     ),
     "observers ignore the lease's own length": Planted(
         (Change(LEASE, "elif began - since >= length_seconds(lease):", "elif began - since >= 1.0:"),),

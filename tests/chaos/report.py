@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.chaos import of_fleet, of_jobs  # noqa: F401 - they put their checks into the table
+from tests.chaos import of_fleet, of_hooks, of_jobs, of_slots  # noqa: F401 - they put their checks into the table
 from tests.chaos.cast import Plan
 from tests.chaos.oracle import Story
 from tests.chaos.recovery import by_kind
 from tests.chaos.verdict import Verdict, verdicts
+
+Judge = Callable[[Story, float], list[Verdict]]
 
 
 @dataclass
@@ -19,9 +22,9 @@ class Report:
     verdicts: list[Verdict]
 
 
-def report(plan: Plan, slack: float, seconds: float) -> Report:
+def report(plan: Plan, slack: float, seconds: float, judge: Judge = verdicts) -> Report:
     story = Story.read(plan.directory)
-    judged = verdicts(story, slack)
+    judged = judge(story, slack)
     kinds = by_kind(story)
     size = f"{len(story.promised)} jobs, {len(story.spells)} faults of {len(kinds)} kinds, {seconds:.0f} s"
     lines = [f"seed {plan.seed}: {size}", ""]
@@ -38,6 +41,8 @@ def command(plan: Plan) -> str:
     for name, default in (("jobs", 5_000), ("faults", 60), ("lease", 3.0), ("cap", 16), ("workers", 4)):
         if getattr(plan, name) != default:
             words += [f"--{name}", f"{getattr(plan, name):g}"]
+    if plan.failover:
+        words += ["--failover", plan.failover]
     for kind in plan.only:
         words += ["--only", kind]
     if plan.previous:

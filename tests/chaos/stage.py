@@ -24,6 +24,7 @@ from tests.chaos.cast import Member, Plan
 from tests.chaos.clock import LEFT, LIBRARIES, Clock
 from tests.chaos.ledger import BODIES, FAULTS, Ledger
 from tests.chaos.links import Links
+from tests.chaos.receivers import Receiver, new_secret
 from tests.chaos.releases import ROOT, previous
 from tests.chaos.tree import tree
 from tests.facts import wait_for, wait_until
@@ -31,6 +32,7 @@ from tests.fleet import MARK, Process, marked
 from tests.servers import Server, free_port
 
 SHRUGS_OFF_SIGXFSZ = ("sh", "-c", 'trap "" XFSZ; exec "$@"', "sh")  # a full disk is an error, not a signal
+RECEIVERS = 3  # of webhooks
 MEMORY = Path("/dev/shm")  # where a sync costs nothing
 
 
@@ -56,6 +58,10 @@ class Stage:
         self.members: list[Member] = []
         self.urls: list[str] = []
         self._watching: asyncio.Task[None] | None = None
+        self._secret = new_secret()
+        self.receivers = [
+            Receiver(f"receiver-{n}", free_port(), self.directory, self._secret, ROOT) for n in range(RECEIVERS)
+        ]
 
     @property
     def workers(self) -> list[Member]:
@@ -64,6 +70,11 @@ class Stage:
     @property
     def fronts(self) -> list[Member]:
         return [each for each in self.members if not each.is_worker]
+
+    @property
+    def hooks(self) -> list[str]:
+        """Where jobs may have their ends told."""
+        return [each.url for each in self.receivers]
 
     async def open(self) -> None:
         plan = self.plan
@@ -74,8 +85,9 @@ class Stage:
             [sys.executable, "-m", "tests.chaos.referee", address, str(self.directory / BODIES)], cwd=ROOT
         )
         wait_until(Path(address).exists, what="the referee listens")
-        self.server.start()
-        self._note_server()
+        for receiver in self.receivers:
+            receiver.start()
+        self._open_server()
         self.links = Links(self.server.port, ROOT)
         for number in range(self.plan.workers):
             # the last one's lease is longer than the others', which observers have to obey
@@ -85,16 +97,22 @@ class Stage:
             self._cast(f"front-{number}", self.plan.lease, address)
         for member in self.members:
             self.start(member)
+        for receiver in self.receivers:
+            receiver.listens()
         for url in self.urls:
             await self.ready(url)
         client = self.client()
         await wait_for(
             lambda: client.hlen("slotwise:arq:queue:leases") == self.plan.workers,
-            within=60,
+            within=60 * plan.patience,
             what="every worker's lease",
         )
         client.close()
         self._watching = asyncio.create_task(self._watch())
+
+    def _open_server(self) -> None:
+        self.server.start()
+        self._note_server()
 
     def _cast(self, name: str, lease: float, referee: str) -> None:
         is_worker = name.startswith("worker")
@@ -110,6 +128,8 @@ class Stage:
             "LEASE_SECONDS": str(lease),
             "MAX_CONCURRENT_JOBS": str(self.plan.cap),
             "DRAIN_SECONDS": "2",
+            "WEBHOOK_ALLOW": "127.0.0.1",
+            "WEBHOOK_SECRET": self._secret,
             "PYTHONPATH": ":".join([*path, str(ROOT)]),
             MARK: self.mark,
             ADDRESS: referee,
@@ -152,11 +172,11 @@ class Stage:
         async def is_ready() -> bool:
             return await asyncio.to_thread(_answers, f"{url}/algorithms/Hostile")
 
-        await wait_for(is_ready, within=60, what=f"{url} is ready")
+        await wait_for(is_ready, within=60 * self.plan.patience, what=f"{url} is ready")
 
     def client(self) -> redis.Redis:
         """Straight to the server, past every proxy."""
-        return redis.Redis(port=self.server.port, socket_timeout=10)
+        return redis.Redis(port=self.server.port, socket_timeout=10 * self.plan.patience)
 
     async def call(self, *words: str | int) -> object:
         """A command, straight to the server."""
@@ -187,19 +207,20 @@ class Stage:
 
     async def stop(self) -> list[int]:
         """Stop every member as an operator does: the processes that it left behind, after a while."""
+        patience = self.plan.patience
         if self._watching is not None:
             self._watching.cancel()
         for member in self.members:
             self.kill(member, signal.SIGTERM)
         with suppress(AssertionError):
-            await wait_for(lambda: not any(member.alive for member in self.members), within=20)
+            await wait_for(lambda: not any(member.alive for member in self.members), within=20 * patience)
         for member in self.members:
             if member.process is not None and member.alive:
                 self.faults.write("exit", target=member.name, status="did not stop", by_us=False)
                 member.process.kill()
                 member.process.wait()
         with suppress(AssertionError):
-            await wait_for(lambda: not marked(self.mark), within=10)
+            await wait_for(lambda: not marked(self.mark), within=10 * patience)
         return marked(self.mark)
 
     def close(self) -> None:
@@ -213,6 +234,8 @@ class Stage:
             _kill(pid)
         if hasattr(self, "links"):
             self.links.close()
+        for receiver in self.receivers:
+            receiver.close()
         self.server.stop()
         self.referee.terminate()
         self.referee.wait()

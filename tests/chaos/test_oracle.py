@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import of_fleet, of_jobs  # noqa: F401 - they put their checks into the table
-from tests.chaos.ledger import BODIES, FAULTS, PROMISES, Entry
+from tests.chaos import of_fleet, of_hooks, of_jobs, of_slots  # noqa: F401 - they put their checks into the table
+from tests.chaos.ledger import BODIES, FAULTS, HOOKS, PROMISES, Entry
 from tests.chaos.oracle import Story
 from tests.chaos.verdict import verdicts
 
@@ -31,10 +31,24 @@ def body(n: int, job: str, start: float, end: float, alive: int, **other: object
 def job(name: str, at: float, nonce: str) -> list[Entry]:
     end = {"id": name, "status": "completed", "completed_at": name, "type": None, "nonce": nonce, "n": 1}
     return [
-        {"at": at, "event": "promised", "id": name, "asked": at, "algorithm": "InLoop", "n": 1, "ms": 1},
+        {
+            "at": at,
+            "event": "promised",
+            "id": name,
+            "asked": at,
+            "algorithm": "InLoop",
+            "n": 1,
+            "ms": 1,
+            "hook": name == "a",
+        },
         {"at": 50, "event": "end", **end},
         {"at": 51, "event": "end", **end},
     ]
+
+
+def message(name: str, at: float, kind: str) -> Entry:
+    about = {"id": f"msg_{name}_{kind}", "job": name, "type": f"job.{kind}", "status": kind, "path": "/hook"}
+    return {"at": at, "event": "told", "receiver": "receiver-0", "manner": "well", **about}
 
 
 def well() -> Ledgers:
@@ -61,9 +75,11 @@ def well() -> Ledgers:
         {"at": 4, "event": "phase", "name": "storm"},
         {"at": 5, "event": "full"},
         {"at": 7, "event": "room"},
+        {"at": 10.4, "event": "over", "kind": "memory full", "target": "server", "begun": 4},
         {"at": 10.5, "event": "fault", "kind": "server killed", "target": "server"},
         {"at": 12.5, "event": "back"},
         {"at": 12.5, "event": "over", "kind": "server killed", "target": "server", "begun": 10.5},
+        {"at": 15, "event": "phase", "name": "heal"},
         {"at": 15, "event": "healed"},
         {"at": 15.1, "event": "at rest"},
         {"at": 20.6, "event": "probe", "id": "d", "after": "CLIENT KILL"},
@@ -79,12 +95,17 @@ def well() -> Ledgers:
         BODIES: sorted(bodies, key=lambda each: each["at"]),
         PROMISES: [entry for name, at in begun.items() for entry in job(name, at, f"nonce {nonces[name]}")],
         FAULTS: faults,
+        HOOKS: [message("a", 1.1, "running"), message("a", 3.1, "completed"), message("a", 3.2, "completed")],
     }
 
 
-def broken(ledgers: Ledgers, directory: Path) -> set[str]:
+def write(ledgers: Ledgers, directory: Path) -> None:
     for name, entries in ledgers.items():
         (directory / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def broken(ledgers: Ledgers, directory: Path) -> set[str]:
+    write(ledgers, directory)
     return {each.promise for each in verdicts(Story.read(directory), 1.0) if not each.kept}
 
 
@@ -153,6 +174,16 @@ ILLS: dict[str, tuple[str, Callable[[Ledgers], object]]] = {
             all[BODIES].extend(body(10, "a", 32.9, 33, 1)),
         ),
     ),
+    "a slot that is empty in the storm": (
+        "no slot stays empty while work waits",
+        # a job waits from 15 on, in the quiet of a storm that lasts until 19
+        lambda all: (
+            all[PROMISES].extend(job("y", 15, "nonce 10")),
+            all[BODIES].extend(body(10, "y", 19.5, 19.6, 0)),
+            of(all, FAULTS, event="phase", name="heal").update(at=19),
+            of(all, FAULTS, event="metrics").update(completed=9),
+        ),
+    ),
     "a late recovery": (
         "a dead worker's jobs run again, p99 beyond the lease",
         lambda all: [each.update(at=each["at"] + 6) for each in all[BODIES] if each["n"] == 4],
@@ -182,6 +213,34 @@ ILLS: dict[str, tuple[str, Callable[[Ledgers], object]]] = {
     "a 500": (
         "no client is answered 500, or refused",
         lambda all: all[PROMISES].append({"at": 9, "event": "broken", "path": "/", "status": 500}),
+    ),
+    "an end that no webhook was told": (
+        "a job's end is told to its webhook",
+        lambda all: [each.update(manner="garbage") for each in all[HOOKS] if each["type"] == "job.completed"],
+    ),
+    "another end than the webhook was told": (
+        "a job's end is told to its webhook",
+        lambda all: [
+            each.update(status="failed") for each in all[PROMISES] if each["id"] == "a" and each["at"] > 49
+        ],
+    ),
+    "a start that is told after the end": (
+        "a webhook is told one end, and nothing after it",
+        lambda all: all[HOOKS].append(message("a", 4, "running") | {"id": "msg_a_later"}),
+    ),
+    "two ends that a webhook is told": (
+        "a webhook is told one end, and nothing after it",
+        lambda all: all[HOOKS].append(message("a", 4, "failed")),
+    ),
+    "a webhook that nobody can verify": (
+        "webhooks are signed, and follow no redirect",
+        lambda all: all[HOOKS].append(
+            {"at": 4, "event": "forged", "receiver": "receiver-0", "path": "/hook", "error": "no", "body": ""}
+        ),
+    ),
+    "a redirect that is followed": (
+        "webhooks are signed, and follow no redirect",
+        lambda all: all[HOOKS].append(message("a", 4, "completed") | {"path": "/elsewhere"}),
     ),
     "a service that is gone": (
         "the service goes on with a server that lost all",

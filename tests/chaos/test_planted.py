@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.cast import Plan
-from tests.chaos.phases import Run
 from tests.chaos.planted import PLANTED
 from tests.chaos.releases import copy
-from tests.chaos.report import report
+from tests.chaos.trial import trial
 from tests.facts import Tell
 
 SEEDS = (1, 2, 3)
@@ -36,8 +34,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path, tell: Tell) -> None
         plan = Plan(
             directory, seed=seed, jobs=planted.jobs, faults=planted.faults, release=release, only=planted.kinds
         )
-        asyncio.run(Run(plan).play())
-        broken = [each.promise for each in report(plan, SLACK, 0).verdicts if not each.kept]
+        broken = [each.promise for each in trial(plan, SLACK).verdicts if not each.kept]
         if broken:
             tell(f"seed {seed}: {'; '.join(broken)}")
             return

@@ -145,6 +145,32 @@ def test_a_hook_that_fails_stops_the_worker_with_one_line(fleet: Fleet, name: st
     assert fleet.redis.hlen(fleet.keys.leases) == 0
 
 
+KILLS = """
+@preload
+def kill():
+    if "SLOTWISE_ZYGOTE" in os.environ and not Path("spare").exists():
+        Path("spare").{then}
+        os.kill({whom}, signal.SIGKILL)
+        signal.pause()
+"""
+
+
+@pytest.mark.parametrize("whom", ["os.getpid()", "os.getppid()"])
+def test_who_is_killed_while_it_loads_is_started_again(fleet: Fleet, whom: str) -> None:
+    write(fleet, MODULE + KILLS.format(then="touch()", whom=whom))
+    front = fleet.front()
+    worker = fleet.worker()
+    assert ended(front, submit(front, "Sees"))["result"][1] == zygote_below(worker.popen.pid)
+
+
+def test_who_is_killed_whenever_it_loads_stops_the_worker_with_one_line(fleet: Fleet) -> None:
+    write(fleet, MODULE + KILLS.format(then="exists()", whom="os.getpid()"))
+    worker = fleet.worker(flags=("--no-burst",))
+    assert worker.wait() == 2
+    [line] = [line for line in worker.said().splitlines() if line.startswith("slotwise: ")]
+    assert line == "slotwise: the process that loads the algorithms was killed, 3 times"
+
+
 def test_threads_that_a_hook_leaves_are_told(fleet: Fleet) -> None:
     thread = "threading.Thread(target=time.sleep, args=(600,), name='feeder', daemon=True)"
     source = f"import threading, time\n@preload\ndef start():\n    {thread}.start()\n"

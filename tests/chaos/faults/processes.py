@@ -111,7 +111,8 @@ async def roll(scene: Scene, _: Member) -> None:
 async def _is_back(scene: Scene, member: Member) -> None:
     """Started again by whoever watches, and at work."""
     starts = member.starts
-    await wait_for(lambda: member.starts > starts, within=60, what=f"{member.name} is started again")
+    within = 60 * scene.stage.plan.patience
+    await wait_for(lambda: member.starts > starts, within=within, what=f"{member.name} is started again")
     if not member.is_worker:
         await scene.stage.ready(scene.stage.urls[scene.stage.fronts.index(member)])
 

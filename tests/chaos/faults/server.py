@@ -71,7 +71,7 @@ async def flush_scripts(scene: Scene, _: Member) -> None:
 
 @fault("a slow command", "server")
 async def slow_command(scene: Scene, _: Member) -> None:
-    await scene.stage.call("EVAL", LONG, 0, scene.rng.randint(10, 80) * 1_000_000)
+    await scene.stage.call("EVAL", LONG, 0, scene.rng.randint(5, 40) * 1_000_000)
 
 
 @fault("a script without an end", "server")
@@ -87,7 +87,7 @@ async def endless(scene: Scene, _: Member) -> None:
             return True
         return asking.done()
 
-    await wait_for(is_killed, within=20, what="the script is killed")
+    await wait_for(is_killed, within=20 * scene.stage.plan.patience, what="the script is killed")
     with suppress(redis.RedisError):
         await asking
     scene.stage.faults.write("back")
@@ -113,7 +113,11 @@ async def disk_full(scene: Scene, _: Member) -> None:
     assert process is not None
     with suppress(redis.RedisError):
         await stage.call("SET", "chaos:probe", 1, "EX", 60)  # were there nobody else who writes
-    await wait_for(lambda: process.poll() is not None, within=20, what="the server ends for want of disk")
+    await wait_for(
+        lambda: process.poll() is not None,
+        within=20 * scene.stage.plan.patience,
+        what="the server ends for want of disk",
+    )
     await asyncio.sleep(scene.seconds(0, 0.5))
     await stage.server_starts()
 
@@ -135,7 +139,7 @@ async def disk_refuses(scene: Scene, _: Member) -> None:
                 return b"aof_last_write_status:ok" in _told(await stage.call("INFO", "persistence"))
             return False
 
-        await wait_for(has_written, within=20, what="the server writes again")
+        await wait_for(has_written, within=20 * scene.stage.plan.patience, what="the server writes again")
         await stage.call("CONFIG", "SET", "appendfsync", "always")
         stage.faults.write("back")
 
@@ -150,7 +154,7 @@ async def jump(scene: Scene, _: Member) -> None:
             assert isinstance(told, tuple)
             return abs(told[0] - time.time() - seconds) < HOUR / 2
 
-        await wait_for(has_jumped, within=20, what="the server's clock jumps")
+        await wait_for(has_jumped, within=20 * scene.stage.plan.patience, what="the server's clock jumps")
         await asyncio.sleep(scene.seconds(0.3, 1))
 
 
