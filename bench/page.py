@@ -24,6 +24,7 @@ from typing import Any
 import httpx2
 from playwright.async_api import async_playwright
 from redis import Redis
+from redis.exceptions import RedisError
 
 from bench.stage import process, server
 from slotwise.errors import SlotwiseError
@@ -61,8 +62,8 @@ class Load:
         while True:
             try:
                 await self._move(each)
-            except SlotwiseError as error:  # the machine was too busy to answer in time
-                print(f"the load paused: {error.message}")
+            except (SlotwiseError, RedisError) as error:  # the machine was too busy to answer in time
+                print(f"the load paused: {error}")
             due += TICK_SECONDS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 

@@ -65,13 +65,14 @@ class AlgorithmCap(TypedDict):
 
 
 class SlotHolder(TypedDict):
-    """A job in a slot. `heartbeat_seconds` null: its worker's lease is gone."""
+    """A job in a slot. `heartbeat_seconds` null: its worker's lease is gone. `memory_mb` null: not weighed."""
 
     job_id: str
     algorithm: str | None
     worker: str | None
     running_seconds: Seconds | None
     heartbeat_seconds: Seconds | None
+    memory_mb: int | None
 
 
 class Concurrency(SlotCounts):
@@ -174,6 +175,7 @@ def _job(job: RunningJob, now_ms: int) -> SlotHolder:
         "worker": job.worker,
         "running_seconds": _since(job.since_ms, now_ms),
         "heartbeat_seconds": _since(job.heartbeat_ms, now_ms),
+        "memory_mb": job.memory_mb,
     }
 
 

@@ -74,12 +74,17 @@ class LeaseStore:
         fleet = [keys.served, keys.drained, keys.cap, keys.meter, keys.running, keys.workers]
         scripts.ENLIST.run_blocking(self._redis, [keys.leases, *own, *fleet], args)
 
-    def renew(self, incarnation: str, acknowledged: int, tokens: Sequence[str]) -> Renewed:
-        """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with."""
+    def renew(
+        self, incarnation: str, acknowledged: int, tokens: Sequence[str], weights: Mapping[str, int] | None = None
+    ) -> Renewed:
+        """Give a sign of life. `acknowledged` is the last exchange whose reply the worker has dealt with.
+
+        `weights`: MB that running jobs hold, by id.
+        """
         reply = scripts.RENEW.run_blocking(
             self._redis,
             [*self._lease_keys(incarnation), *self._keys.of_index],
-            [incarnation, acknowledged, *tokens],
+            [incarnation, acknowledged, to_json(weights or {}), *tokens],
         )
         if reply[0] == b"gone":
             return Renewed(gone=True)

@@ -6,7 +6,8 @@ snapshot.lua.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -16,6 +17,7 @@ from slotwise.meter import Meter
 from slotwise.rate import Rate
 
 UNBOUNDED: Final = 1 << 53
+MOST_MB: Final = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,16 @@ class RunningJob:
     since_ms: int
     heartbeat_ms: int | None
     tenant: str = ""
+    memory_mb: int | None = None  # that its processes hold; None: not weighed
 
     @classmethod
-    def of(cls, reply: Sequence[bytes]) -> Self:
+    def of(cls, reply: Sequence[bytes], weights: Mapping[str, int]) -> Self:
         job_id, algorithm, worker, since, seen, tenant = reply
         since_ms = int(float(since))
         heartbeat_ms = max(int(seen), since_ms) if seen else None
-        return cls(
-            _text(job_id), _text(algorithm) or None, _text(worker) or None, since_ms, heartbeat_ms, _text(tenant)
-        )
+        told = _text(algorithm) or None, _text(worker) or None
+        id = _text(job_id)
+        return cls(id, *told, since_ms, heartbeat_ms, _text(tenant), weights.get(id))
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ class Snapshot:
         """From what snapshot.lua returns."""
         counts, (configured, override), workers, algorithms, meter, jobs = reply
         now, cap, running, waiting, scheduled, within_reach, oldest, hold = counts
+        weights = _weights(row for _, _, row, _ in workers)
         return cls(
             now_ms=int(now),
             slots=Slots(int(cap), int(running)),
@@ -185,7 +189,7 @@ class Snapshot:
             workers=_by_name(map(LiveWorker.of, workers)),
             algorithms=tuple(sorted(map(AlgorithmSlots.of, algorithms), key=lambda one: one.name)),
             meter=Meter.of(dict(zip(meter[::2], meter[1::2], strict=True))),
-            jobs=tuple(map(RunningJob.of, jobs)),
+            jobs=tuple(RunningJob.of(job, weights) for job in jobs),
         )
 
     def algorithm(self, name: str) -> AlgorithmSlots | None:
@@ -231,6 +235,18 @@ def _drain_seconds(running: int, drains: int, hold_ms: float | None) -> float | 
     if drains == 0:
         return 0.0
     return None if hold_ms is None else hold_ms / 1000 * sum(1 / (running - ended) for ended in range(drains))
+
+
+def _weights(rows: Iterable[Sequence[bytes]]) -> dict[str, int]:
+    """MB by job, as the workers' rows tell; what is damaged there tells nothing."""
+    found: dict[str, int] = {}
+    for row in rows:
+        fields = dict(zip(row[::2], row[1::2], strict=True))
+        with suppress(ValueError):
+            told = wire.decode(fields.get(b"weights", b"{}"))
+            if isinstance(told, dict):
+                found |= {job_id: mb for job_id, mb in told.items() if type(mb) is int and 0 <= mb <= MOST_MB}
+    return found
 
 
 def _int(value: bytes | int) -> int | None:

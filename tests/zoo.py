@@ -247,6 +247,15 @@ def Allocate(mb: int, each: int = 1 << 20) -> int:
     return len(held)
 
 
+@algorithm
+def HoldMemory(mb: int, below: int, seconds: float) -> int:
+    """Holds so much memory, and below it a process that holds some, too."""
+    held = b"x" * (mb << 20)
+    holds = f"import time; held = b'x' * ({below} << 20); time.sleep({seconds})"
+    subprocess.run([sys.executable, "-S", "-c", holds], check=True)
+    return len(held) >> 20
+
+
 @algorithm(memory_mb=256, cpu_seconds=60, max_attempts=3)
 def AllocateBounded(mb: int) -> int:
     return len(bytearray(mb << 20)) >> 20

@@ -51,6 +51,11 @@ class Hearing:
         """Look a last time."""
         _look(page, self._pages.pop(page))
 
+    def processes(self) -> dict[str, int]:
+        """From any thread: the process of each job that runs in one of its own and has begun, by the job's id."""
+        told = {voice.id: page.process for page, voice in list(self._pages.items()) if isinstance(voice, Speech)}
+        return {job_id: process for job_id, process in told.items() if process}
+
     def last_words(self, speech: Speech) -> Words | None:
         """What has not been passed on when the body has ended; it goes with the attempt's finish."""
         self._spoke.pop(speech, None)

@@ -55,6 +55,7 @@ class Lease:
         keep_seconds: float,
         holder: Holder,
         on_extended: Callable[[float], None],
+        weights: Callable[[], Mapping[str, int]],
     ) -> None:
         self._store = store
         self._length = length_seconds
@@ -70,6 +71,7 @@ class Lease:
         self._incarnation = ""
         self._renewed_at = kernel.clock()
         self._isolated = False
+        self._weights = weights  # MB by job; called from the lease's thread
         self._on_extended = on_extended  # hears the kernel's deadline of jobs in processes of their own
 
     def enlist(self, incarnation: str, row: Mapping[str, str | int], serves: Sequence[str]) -> None:
@@ -133,7 +135,7 @@ class Lease:
         acknowledged, tokens = self._holder.holding()
         sent = kernel.clock()
         try:
-            renewed = self._store.renew(incarnation, acknowledged, tokens)
+            renewed = self._store.renew(incarnation, acknowledged, tokens, self._weights())
         except (RedisError, OSError):
             return False
         if incarnation != self._incarnation:

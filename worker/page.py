@@ -1,6 +1,7 @@
 """A page of memory that a worker shares with one job's process: a word in each direction, at no cost but its own.
 
     0   cancelled      1 byte    by the worker: somebody wants the body to end
+    4   process        4 bytes   by the body: its process; 0: not begun
     8   number         4 bytes   by the body: of its latest progress, rising; 0: none yet
     64  progress       2 slots of 1,280 bytes, written in turn: progress n stands in slot n % 2
         crc of percent and message 4, length 4, percent 8, message (UTF-8)
@@ -28,6 +29,7 @@ TRIES: Final = 4  # for what is written while it is read
 _NUMBER: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<IId")
 _PERCENT: Final = struct.Struct("<d")
+_PROCESS_AT: Final = 4
 _NUMBER_AT: Final = 8
 _SLOTS_AT: Final = 64
 _SLOT: Final = 1280
@@ -69,6 +71,15 @@ class Page:
     @property
     def cancelled(self) -> bool:
         return self._memory[0] != 0
+
+    def sign(self) -> None:
+        """This process is the body's."""
+        _NUMBER.pack_into(self._memory, _PROCESS_AT, os.getpid())
+
+    @property
+    def process(self) -> int:
+        (process,) = _NUMBER.unpack_from(self._memory, _PROCESS_AT)
+        return int(process)
 
     def write(self, percent: float, message: bytes) -> None:
         """The body's progress; a message over MESSAGE_BYTES is cut."""

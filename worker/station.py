@@ -29,9 +29,10 @@ from worker.events import Event
 from worker.exchange import Exchange
 from worker.function import AlgorithmFunction
 from worker.hearing import Hearing
-from worker.lease import Lease
+from worker.lease import RENEW_AT, Lease
 from worker.machine import machine
 from worker.runner import Runner, Unloadable, ZygoteDied
+from worker.scales import Scales
 from worker.seal import Seal
 from worker.wake import Wake
 from worker.watchdog import Watchdog
@@ -63,12 +64,14 @@ class Station:
             max_result_bytes=settings.max_result_bytes,
             max_processes=settings.max_processes,
         )
+        self.scales = Scales(self.hearing.processes, settings.lease_seconds * RENEW_AT)
         self.lease = Lease(
             LeaseStore(twin, keys),
             settings.lease_seconds,
             settings.keep_results,
             worker,
             self.runner.extend,
+            self.scales.read,
         )
         self.watchdog = Watchdog(worker._roster.ref_of, worker.emit)
         self.webhooks = Webhooks(
@@ -110,6 +113,7 @@ class Station:
         self.wake.start()
         self.webhooks.start(self.spans)
         self.watchdog.start()
+        self.scales.start()
         unbounded = [algorithm.name for algorithm in self._algorithms if algorithm.memory_mb is not None]
         if unbounded and not kernel.LINUX:
             self._worker.emit(Event("memory_unbounded", job_id="", text=", ".join(unbounded)))
@@ -184,6 +188,7 @@ class Station:
         With `leave` False a body still lives: the lease lapses, and with this process the body ends.
         """
         self.watchdog.stop()
+        await apart(self.scales.stop)
         await self.wake.stop()
         await self.runner.stop()
         await self.webhooks.stop()

@@ -49,6 +49,7 @@ def raised(descriptors: Sequence[int]) -> Voice:
     for standard in (1, 2):
         os.dup2(output, standard)
     page = Page(shared)
+    page.sign()
     os.close(shared)
     return ProcessVoice(output, page)
 

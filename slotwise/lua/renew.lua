@@ -4,7 +4,8 @@
 -- KEYS  1 queue  2 running  3 leases  4 worker  5 held  6 cap  7 log  8 meter  9 counts
 --       10 prefix of the running sets of an algorithm  11.. record, payload, in-progress, retry, result, said prefixes, then the
 --       prefix of the pending sets of an algorithm  18.. the index, moves
--- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with  3.. tokens it holds
+-- ARGV  1 incarnation  2 number of the last exchange whose reply the worker has dealt with
+--       3 MB that running jobs hold, by id, as JSON  4.. tokens it holds
 -- returns  {'gone'} when the lease is no more, else {'ok', {token, …} that are no longer its own}
 --
 -- after: the sequence is one higher. An attempt granted by an exchange that the worker has dealt with, and that
@@ -27,10 +28,10 @@ end
 local sequence, length = string.match(lease, '^(%d+) (%d+)$')
 redis.call('HSET', LEASES, ARGV[1], string.format('%d %s', sequence + 1, length))
 local now, exact = clock()
-redis.call('HSET', WORKER, 'seen', now)  -- for people: no clock decides who lives
+redis.call('HSET', WORKER, 'seen', now, 'weights', ARGV[3])  -- for people: no clock decides who lives
 
 local listed = {}
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   listed[ARGV[i]] = true
 end
 local missed_before, missed, owned, released = {}, {}, {}, {}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +53,13 @@ class House:
 
     def wait(self, job_id: str, status: str) -> None:
         wait_until(lambda: self.job(job_id)["status"] == status, within=20, what=f"{job_id} is {status}")
+
+    def command(self, *arguments: str) -> str:
+        """What `slotwise` says, before this fleet's store."""
+        command = [sys.executable, "-m", "slotwise.cli", *arguments]
+        env = {"PATH": os.environ["PATH"], **self.fleet.settings}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.strip()
 
     def clear(self) -> None:
         """Let nothing run or wait, and the cap be as configured."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.page.conftest import House, Tab
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PANELS = ["#/", "#/jobs", "#/algorithms", "#/algorithms/PrimeChecker", "#/workers", "#/failures"]
+SEEING = ("read", "operate", "admin")
 NASTY = "<img src=x onerror=alert(1)>"
 
 
@@ -60,6 +61,13 @@ def test_the_board_and_the_cap(house: House, tab: Tab) -> None:
     expect(tab.page.locator(".cell.empty", has_text="nothing waits")).to_have_count(10)
     jobs = [house.submit("Sleep", seconds=600) for _ in range(3)]
     expect(tab.page.locator(".cell.taken", has_text="Sleep")).to_have_count(3)
+    weighed = house.submit("Hold", seconds=600)
+    cell = tab.page.locator(".cell.taken", has_text="Hold")
+    expect(cell).to_contain_text("MB")
+    cell.click()
+    expect(tab.page.locator(".facts", has_text="memory now")).to_contain_text("MB")
+    house.client.post(f"/jobs/{weighed}/cancel")
+    tab.go("#/")
     expect(tab.page.locator(".figures")).to_contain_text("3 of 10")
     expect(tab.page.locator(".badge")).to_have_text(re.compile("cap kept"))
 
@@ -261,41 +269,98 @@ def test_a_service_that_comes_back_is_seen_again(house: House, tab: Tab) -> None
     tab.faults[:] = before  # a browser logs each request that failed
 
 
-def test_a_key_is_asked_for_kept_in_the_tab_and_its_scope_is_shown(house: House, tab: Tab) -> None:
-    """Something in front of the service asks for a key, which may read and submit, and nothing else."""
+@pytest.fixture
+def keys(house: House) -> Iterator[dict[str, str]]:
+    """A key of each scope that sees another page, by scope; afterwards the door is open again."""
+    made = {scope: house.command("keys", "create", f"of-{scope}", "--scope", scope) for scope in SEEING}
+    wait_until(lambda: house.client.get("/jobs").status_code == 401, within=10, what="a key is asked for")
+    yield made
+    house.command("keys", "reset", "--yes")
+    wait_until(lambda: house.client.get("/jobs").status_code == 200, within=10, what="no key is asked for")
 
-    def guard(route: Any, request: Any) -> None:
-        path = request.url.removeprefix(house.url)
-        refused = request.headers.get("authorization") != "Bearer the-key"
-        if path.startswith(("/page/", "/#")) or path == "/":
-            route.continue_()
-        elif refused or request.method == "PUT":
-            status = 401 if refused else 403
-            problem = {"type": "/problems/forbidden", "status": status, "detail": "This needs the scope operate."}
-            route.fulfill(status=status, body=json.dumps(problem), content_type="application/problem+json")
-        else:
-            route.continue_()
 
-    tab.expected = {401, 403}
-    tab.page.route("**/*", guard)
-    tab.go("#/")
+def come_in(tab: Tab, key: str) -> None:
+    """As somebody who has just opened the page, in a tab that knows no key."""
+    tab.page.goto("about:blank")
+    tab.go("")
     dialog = tab.page.get_by_role("dialog")
-    expect(dialog).to_have_count(1)
-    assert tab.axe() == []
-    dialog.get_by_label("API key").fill("another")
+    dialog.get_by_label("API key").fill(key)
     dialog.get_by_role("button", name="Use this key").click()
-    expect(dialog).to_be_visible()
-    dialog.get_by_label("API key").fill("the-key")
-    dialog.get_by_role("button", name="Use this key").click()
-    expect(tab.page.locator(".cell")).to_have_count(10)
-    tab.page.get_by_label("New cap").fill("2")
-    tab.page.get_by_role("button", name="Change…").click()
-    expect(tab.page.get_by_role("button", name="Change…")).to_be_disabled()
-    expect(tab.page.locator(".cap")).to_contain_text("needs the scope operate")
-    kept = tab.page.evaluate("[localStorage.length, document.cookie, sessionStorage.getItem('slotwise-key')]")
-    assert kept == [0, "", "the-key"]
-    tab.page.reload()
-    expect(tab.page.locator(".cell")).to_have_count(10)
+
+
+def leave(tab: Tab) -> None:
     tab.page.get_by_role("button", name="Forget the key").click()
-    expect(dialog).to_have_count(1)
-    wait_until(lambda: tab.page.evaluate("sessionStorage.length") == 0, what="the key is gone")
+    expect(tab.page.get_by_role("dialog")).to_have_count(1)
+
+
+def refusal(tab: Tab, what: str, scope: str) -> Any:
+    return tab.page.get_by_text(re.compile(f"Not for this key: {what}.*needs an API key of scope {scope}"))
+
+
+def test_a_key_is_asked_for_kept_in_the_tab_and_its_scope_is_shown(
+    house: House, tab: Tab, keys: dict[str, str]
+) -> None:
+    """The door's own keys; nothing that was refused is asked for again."""
+    tab.expected = {401, 403}
+    come_in(tab, "slw_another")
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Nobody knows this API key")
+    assert tab.axe() == []
+    dialog.get_by_role("button", name="Close").click()
+    expect(tab.page.locator(".pulse")).to_have_text("no key")
+    leave(tab)
+    assert tab.page.evaluate("sessionStorage.length") == 0
+
+    come_in(tab, keys["read"])
+    expect(tab.page.locator(".notice", has_text="No job fits")).to_be_visible()  # it starts with what it may see
+    expect(tab.page.locator(".pulse")).to_have_text("every 2 s")
+    tab.page.get_by_role("button", name="Cancel all of these…").click()
+    expect(tab.page.get_by_text("needs an API key of scope submit")).to_be_visible()
+    tab.page.get_by_role("link", name="Slots").click()
+    expect(refusal(tab, "the slots", "operate")).to_be_visible()
+    expect(refusal(tab, "the flow", "admin")).to_be_visible()
+    expect(tab.page.locator(".figures li")).to_have_text([re.compile("0 of 10")])
+    assert tab.axe() == []
+    tab.go("#/workers")
+    expect(refusal(tab, "the workers", "operate")).to_be_visible()
+    tab.go("#/algorithms")
+    expect(refusal(tab, "what runs and waits", "operate")).to_be_visible()
+    expect(tab.page.locator("tbody tr", has_text="PrimeChecker")).to_be_visible()
+    kept = tab.page.evaluate("[localStorage.length, document.cookie, sessionStorage.getItem('slotwise-key')]")
+    assert kept == [0, "", keys["read"]]
+    leave(tab)
+
+    as_admin = {"Authorization": f"Bearer {keys['admin']}"}
+    sent = house.client.post("/jobs", json={"algorithm": "Sleep", "params": {"seconds": 600}}, headers=as_admin)
+    job_id = sent.json()["job_id"]
+    come_in(tab, keys["operate"])
+    expect(tab.page.locator(".cell.others")).to_have_count(1)
+    expect(tab.page.locator(".cell.empty")).to_have_count(9)
+    expect(refusal(tab, "the flow", "admin")).to_be_visible()
+    expect(refusal(tab, "the proof", "admin")).to_be_visible()
+    expect(tab.page.locator(".badge")).to_have_count(0)
+    assert tab.axe() == []
+    tab.page.get_by_label("New cap").fill("9")
+    tab.page.get_by_role("button", name="Change…").click()
+    dialog.get_by_role("button", name="Set it to 9").click()
+    expect(tab.page.locator(".cap")).to_contain_text("set by key of-operate")
+    tab.go("#/workers")
+    expect(tab.page.locator(".card")).to_have_count(1)
+    asked = len(tab.requests)
+    tab.go("#/")
+    expect(refusal(tab, "the flow", "admin")).to_be_visible()
+    expect(refusal(tab, "the proof", "admin")).to_be_visible()
+    drawn_anew(tab)
+    assert not [url for url in tab.requests[asked:] if re.search("stats|proof|/events", url)]
+    leave(tab)
+
+    come_in(tab, keys["admin"])
+    expect(tab.page.locator(".cell.taken")).to_have_count(1)
+    expect(tab.page.locator(".pulse")).to_have_text("live")
+    expect(tab.page.locator(".badge")).to_have_text(re.compile("cap kept"))
+    tab.page.reload()
+    expect(tab.page.locator(".cell")).to_have_count(9)
+    house.command("keys", "revoke", "of-admin")
+    expect(dialog).to_contain_text("revoked")
+    house.command("keys", "reset", "--yes")
+    wait_until(lambda: house.client.post(f"/jobs/{job_id}/cancel").status_code == 202, what="the door is open")

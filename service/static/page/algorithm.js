@@ -4,7 +4,7 @@ import { ask, part } from "./api.js";
 import { attempt, useRefused } from "./action.js";
 import { AlgorithmCap } from "./cap.js";
 import { Fields, bodyOf } from "./form.js";
-import { useLive } from "./live.js";
+import { isRefused, useLive } from "./live.js";
 import { Facts, JobLink, Notice, Panel, Status } from "./parts.js";
 import { json, megabytes, seconds } from "./words.js";
 
@@ -13,7 +13,8 @@ const CONTROL = "submit";
 
 export function AlgorithmPage({ name }) {
   const seen = useLive(`algorithms/${encodeURIComponent(name)}`, LEAST_MS);
-  const own = useLive("jobs/concurrency").data?.algorithms[name];
+  const slots = useLive("jobs/concurrency");
+  const own = slots.data?.algorithms[name];
   const one = seen.data;
   return html`
     <p><a href="#/algorithms">All algorithms</a></p>
@@ -28,6 +29,7 @@ export function AlgorithmPage({ name }) {
           ["running", own?.running], ["waiting", own?.pending],
         ]} />
         ${own && html`<${AlgorithmCap} name=${name} own=${own} />`}
+        ${isRefused(slots) && html`<${Notice} seen=${slots} what="what runs and waits of it, and its cap" />`}
       <//>
       <${Trial} one=${one} />
       <${Panel} title="Schemas" id="schemas-title">

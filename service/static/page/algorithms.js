@@ -1,6 +1,6 @@
 // What jobs can be of.
 import { html } from "./preact.js";
-import { useLive } from "./live.js";
+import { isRefused, useLive } from "./live.js";
 import { Notice, Panel, Table } from "./parts.js";
 import { count, seconds } from "./words.js";
 import { to } from "./route.js";
@@ -10,10 +10,12 @@ const COLUMNS = ["algorithm", "what it does", "runs as", "running", "waiting", "
 
 export function Algorithms() {
   const seen = useLive("algorithms", LEAST_MS);
-  const caps = useLive("jobs/concurrency").data?.algorithms ?? {};
+  const slots = useLive("jobs/concurrency");
+  const caps = slots.data?.algorithms ?? {};
   return html`
     <${Panel} title="Algorithms" id="algorithms-title">
       <${Notice} seen=${seen} what="the algorithms" />
+      ${isRefused(slots) && html`<${Notice} seen=${slots} what="what runs and waits of each, and their caps" />`}
       ${seen.data && html`
         <${Table} label="Algorithms, by name" columns=${COLUMNS}>
           ${seen.data.algorithms.map((one) => html`<${Row} key=${one.name} one=${one} own=${caps[one.name]} />`)}

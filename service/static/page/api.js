@@ -1,5 +1,5 @@
 // Requests to the service: the only module that calls `fetch`.
-import { another, key } from "./key.js";
+import { asked, key } from "./key.js";
 
 const ROOT = new URL("../", import.meta.url);
 const LONG = /\d{16}/;
@@ -14,14 +14,12 @@ export class Problem extends Error {
 
 // A response of the service, whatever its status; the stream of its body is the caller's.
 export async function open(path, { headers = {}, ...options } = {}) {
-  for (;;) {
-    const tried = key();
-    const authorized = tried ? { ...headers, Authorization: `Bearer ${tried}` } : headers;
-    const response = await reached(new URL(path, ROOT), { ...options, headers: authorized, cache: "no-store" });
-    if (response.status !== 401) return response;
-    const problem = await problemOf(response);
-    if (!(await another(tried, problem.message))) throw problem;
-  }
+  const authorized = key() ? { ...headers, Authorization: `Bearer ${key()}` } : headers;
+  const response = await reached(new URL(path, ROOT), { ...options, headers: authorized, cache: "no-store" });
+  if (response.status !== 401) return response;
+  const problem = await problemOf(response);
+  await asked(problem.message);
+  throw problem;
 }
 
 async function reached(url, options) {

@@ -3,6 +3,7 @@ import { html, useEffect, useRef } from "./preact.js";
 
 // It is large: what is shown first is not kept waiting by it.
 const library = () => import("./uplot.js").then((module) => module.default);
+let turn = Promise.resolve();
 const HEIGHT = 150;
 const LEAST_SECONDS = 120; // across, of however few points
 const DARK = matchMedia("(prefers-color-scheme: dark)");
@@ -30,12 +31,13 @@ export function Chart({ title, summary, times, series, marks, say, least = 1 }) 
     });
     const turned = () => chart.current && draw();
     DARK.addEventListener("change", turned);
-    library().then((loaded) => requestAnimationFrame(() => {
+    library().then(async (loaded) => {
+      await inTurn();
       if (over) return;
       uPlot = loaded;
       draw();
       sized.observe(place.current);
-    }));
+    });
     return () => {
       over = true;
       sized.disconnect();
@@ -51,6 +53,12 @@ export function Chart({ title, summary, times, series, marks, say, least = 1 }) 
       <figcaption>${title}</figcaption>
       <div class="chart" ref=${place} role="img" aria-label=${summary}></div>
     </figure>`;
+}
+
+// One chart a frame, and after what else the frame draws: all at once keep the page from its reader for too long.
+function inTurn() {
+  turn = turn.then(() => new Promise((go) => { requestAnimationFrame(() => setTimeout(go)); }));
+  return turn;
 }
 
 function when(at, exact) {

@@ -1,6 +1,7 @@
 // The flow: what came and ended, what waited and for how long, over time, with the changes of the cap.
 import { html, useMemo } from "./preact.js";
 import { Chart } from "./chart.js";
+import { isRefused } from "./live.js";
 import { Notice, Panel } from "./parts.js";
 import { clock, count, plural, seconds } from "./words.js";
 import { to } from "./route.js";
@@ -10,7 +11,7 @@ const WINDOWS = [["900", "15 min"], ["3600", "1 h"], ["21600", "6 h"], ["86400",
 export function Flow({ seen, window }) {
   const stats = seen.data;
   const drawn = useMemo(() => stats && columns(stats), [stats]);
-  const choose = html`
+  const choose = !isRefused(seen) && html`
     <nav class="choice" aria-label="Window">
       ${WINDOWS.map(([value, text]) => html`
         <a key=${value} href=${to([], { window: value })} aria-current=${value === window ? "true" : null}>${text}</a>`)}

@@ -11,6 +11,7 @@ import { Timeline } from "./timeline.js";
 import { Webhooks } from "./webhooks.js";
 
 const LEAST_MS = 400;
+const SLOTS_MS = 2000;
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 const SHOWN_CHARS = 20_000; // of parameters and a result: more is a file, not a page
 
@@ -42,7 +43,14 @@ export function JobPage({ name: id }) {
       ${job.webhook && html`<${Webhooks} path=${path} url=${job.webhook} />`}`}`;
 }
 
+// In MB, now: the slots' own view has it, for those who may see that.
+function useMemory({ job_id: id, status }) {
+  const slots = useLive(status === "running" ? "jobs/concurrency" : null, SLOTS_MS).data;
+  return slots?.jobs.find((one) => one.job_id === id)?.memory_mb ?? null;
+}
+
 function Head({ job, path, progress, explain }) {
+  const memory = useMemory(job);
   const ended = ENDED.has(job.status);
   const told = progress ?? (job.progress === null ? null : { percent: job.progress, message: job.message });
   const again = job.status === "failed" || job.status === "cancelled";
@@ -57,6 +65,7 @@ function Head({ job, path, progress, explain }) {
         ["waited", job.wait_seconds === null ? null : seconds(job.wait_seconds)],
         ["ran", job.run_seconds === null ? null : seconds(job.run_seconds)],
         ["CPU time", job.usage?.cpu_seconds == null ? null : seconds(job.usage.cpu_seconds)],
+        ["memory now", memory === null ? null : megabytes(memory)],
         ["peak memory", job.usage?.peak_memory_mb == null ? null : megabytes(job.usage.peak_memory_mb)],
         ["heartbeat", job.heartbeat_at && html`<${Time} time=${job.heartbeat_at} />`],
         ["kept until", job.expires_at && html`<${Time} time=${job.expires_at} />`],

@@ -3,7 +3,8 @@ import { html, useEffect, useState } from "./preact.js";
 import { Dialog } from "./dialog.js";
 
 const KEPT = "slotwise-key";
-let asking = null; // while the dialog is open: {answer, promise, detail}
+let asking = null; // while the dialog is open: {promise, resolve, detail}
+let declined = false; // the dialog was closed: nobody is asked again before the page is loaded anew
 let shown = () => {};
 
 export function key() {
@@ -15,24 +16,28 @@ export function forget() {
   location.reload(); // what was shown may be more than the next key allows
 }
 
-// Whether there is another key than the one that was refused. Everybody who needs one waits for the same dialog.
-export async function another(refused, detail) {
-  if (key() !== refused) return true;
+// Ask for a key, with which the page begins anew; returns once the reader has none. All wait for the same dialog.
+export async function asked(detail) {
+  if (declined) return;
   if (!asking) {
-    let answer;
-    const promise = new Promise((resolve) => { answer = resolve; });
-    asking = { answer, promise, detail };
+    const { promise, resolve } = Promise.withResolvers();
+    asking = { promise, resolve, detail };
     shown(asking);
   }
-  return asking.promise;
+  await asking.promise;
 }
 
-function answered(value) {
-  if (value) sessionStorage.setItem(KEPT, value);
-  const { answer } = asking;
+function given(value) {
+  sessionStorage.setItem(KEPT, value);
+  location.reload(); // as above
+}
+
+function decline() {
+  const { resolve } = asking;
+  declined = true;
   asking = null;
   shown(null);
-  answer(Boolean(value));
+  resolve();
 }
 
 export function KeyDialog() {
@@ -44,13 +49,14 @@ export function KeyDialog() {
   if (!open) return null;
   const submitted = (event) => {
     event.preventDefault();
-    answered(new FormData(event.target).get("key").trim());
+    given(new FormData(event.target).get("key").trim());
   };
   return html`
-    <${Dialog} title="An API key, please" onClose=${() => answered("")}>
+    <${Dialog} title="An API key, please" onClose=${decline}>
       <form class="stack" onSubmit=${submitted}>
         <p>${open.detail}</p>
-        <label>API key <input name="key" type="password" autocomplete="off" required /></label>
+        <label>API key <input name="key" type="password" autocomplete="off" required
+          pattern=" *[!-~]+ *" title="letters, digits and signs, without spaces" /></label>
         <p class="quiet">It stays in this tab, and is forgotten when the tab is closed.</p>
         <p class="actions"><button class="primary">Use this key</button></p>
       </form>

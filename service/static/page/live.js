@@ -4,6 +4,8 @@ import { read } from "./api.js";
 import { onPulse } from "./pulse.js";
 
 export const OFTEN_MS = 400;
+const REFUSED = new Set([401, 403]); // no key, or one whose scope is too small: neither changes until the page is loaded anew
+const refusals = new Map(); // by path, without its query
 const NOTHING = { path: null, data: null, problem: null };
 
 // What stands at `path`: {data, problem}. Both null until the first answer; null as `path` asks for nothing.
@@ -13,7 +15,16 @@ export function useLive(path, leastMs = OFTEN_MS) {
   return seen.path === path ? seen : NOTHING;
 }
 
+export function isRefused({ problem }) {
+  return REFUSED.has(problem?.status);
+}
+
 function watch(path, leastMs, show) {
+  const refusal = refusals.get(plain(path));
+  if (refusal) {
+    show({ path, data: null, problem: refusal });
+    return undefined;
+  }
   const ending = new AbortController();
   let busy = false;
   let again = false;
@@ -29,10 +40,17 @@ function watch(path, leastMs, show) {
       show({ path, data, problem: null });
     } catch (problem) {
       if (ending.signal.aborted) return;
+      if (isRefused({ problem })) return refuse(problem);
       show((before) => ({ path, data: before.path === path ? before.data : null, problem }));
     }
     busy = false;
     if (again) wish();
+  }
+
+  function refuse(problem) {
+    off();
+    refusals.set(plain(path), problem);
+    show({ path, data: null, problem });
   }
 
   function wish(now = false) {
@@ -50,4 +68,8 @@ function watch(path, leastMs, show) {
     clearTimeout(timer);
     ending.abort();
   };
+}
+
+function plain(path) {
+  return path.split("?")[0];
 }

@@ -7,6 +7,7 @@ import { count } from "./words.js";
 const KEPT_CHARS = 64 * 1024;
 const FLUSH_MS = 100; // however fast it talks
 const AGAIN_MS = 2000;
+const LOST = new Set([401, 403, 404]);
 const NOTHING = { text: "", missing: 0, progress: null, problem: null };
 
 // {text, missing, progress, problem} of the job at `path`, as it goes on. Nothing is read while the tab is hidden.
@@ -40,7 +41,7 @@ export function useStory(path, ended) {
           if (signal.aborted) return;
           told.problem = problem;
           later();
-          if (problem.status === 404 || problem.status === 403) return;
+          if (LOST.has(problem.status)) return;
         }
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }

@@ -21,9 +21,9 @@ const PANELS = [
 const PULSES = {
   starting: "connecting",
   live: "live",
-  polling: "live, every 2 s",
+  polling: "every 2 s",
   away: "not reached",
-  refused: "live, every 2 s",
+  locked: "no key",
   hidden: "paused",
 };
 
@@ -57,12 +57,16 @@ function Head({ of }) {
           <a key=${path} href=${`#/${path}`} aria-current=${path === of ? "page" : null}>${name}</a>`)}
       </nav>
       <p class="pulse"><span class=${`dot ${pulse}`}></span><span role="status">${PULSES[pulse]}</span></p>
-      ${key() && html`<button type="button" class="plain" onClick=${forget}>Forget the key</button>`}
+      ${(key() || pulse === "locked") && html`
+        <button type="button" class="plain" onClick=${forget}>${key() ? "Forget the key" : "Give a key"}</button>`}
       <a class="docs" href="docs">API</a>
     </header>`;
 }
 
-const place = document.getElementById("page");
-place.replaceChildren();
-render(html`<${Page} />`, place);
-start();
+// In a task of its own: to evaluate all modules is one, and long enough.
+setTimeout(() => {
+  const place = document.getElementById("page");
+  place.replaceChildren();
+  render(html`<${Page} />`, place);
+  start();
+});

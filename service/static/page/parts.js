@@ -1,10 +1,14 @@
 // Small pieces that every panel is made of.
 import { html } from "./preact.js";
 import { clock, seconds, short, since } from "./words.js";
+import { isRefused } from "./live.js";
 import { toJob } from "./route.js";
 
 // Why there is nothing to see: not yet, not allowed, not reached. Null where there is.
 export function Notice({ seen, what }) {
+  if (isRefused(seen)) {
+    return html`<p class="notice quiet" role="status">Not for this key: ${what}. ${seen.problem.message}</p>`;
+  }
   if (seen.problem) {
     const stale = seen.data ? " What is shown is older." : "";
     return html`<p class="notice bad" role="status">${seen.problem.message}${stale}</p>`;

@@ -1,18 +1,20 @@
 // The badge: was the cap kept at every instant, by the log of admissions replayed?
 import { html, useState } from "./preact.js";
 import { read } from "./api.js";
-import { useLive } from "./live.js";
+import { isRefused, useLive } from "./live.js";
 import { clock, count, plural } from "./words.js";
 import { Dialog } from "./dialog.js";
-import { Facts } from "./parts.js";
+import { Facts, Notice } from "./parts.js";
 
 const WINDOW = 60; // seconds, of the badge: a replay costs what happened in it
 const EVERY_MS = 20_000;
 const LONG_WINDOW = 3600;
 
 export function Proof() {
-  const { data, problem } = useLive(`jobs/concurrency/proof?window=${WINDOW}`, EVERY_MS);
+  const seen = useLive(`jobs/concurrency/proof?window=${WINDOW}`, EVERY_MS);
   const [long, show] = useState(null);
+  const { data, problem } = seen;
+  if (isRefused(seen)) return html`<${Notice} seen=${seen} what="the proof" />`;
   if (!data) return html`<span class="badge quiet">${problem ? "proof not to be had" : "proof …"}</span>`;
   const kept = data.violations_found === 0;
   const look = async () => {

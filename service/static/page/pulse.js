@@ -6,13 +6,14 @@ import { events } from "./stream.js";
 
 const EVERY_MS = 2000; // without events; and with them, for what grows without one, as ages do
 const AGAIN_MS = 2000; // after a stream has broken off
-const UNKNOWN = new Set([404, 405, 406]);
+const UNKNOWN = new Set([403, 404, 405, 406]);
 
 const listeners = new Set();
 const watchers = new Set();
-let state = "starting"; // live, polling, away, refused, hidden
+let state = "starting"; // live, polling, away, locked, hidden
 let ending = new AbortController();
 let timer = 0;
+let barred = false; // they are not for this key
 
 // `listener(now)`: `now` is true after an action of the reader's own, whose outcome should be seen at once.
 export function onPulse(listener) {
@@ -62,6 +63,7 @@ function resume() {
 }
 
 async function follow(signal) {
+  if (barred) return become("polling");
   while (!signal.aborted) {
     try {
       for await (const _ of events("events", signal)) {
@@ -70,8 +72,9 @@ async function follow(signal) {
       }
     } catch (problem) {
       if (signal.aborted) return;
+      barred = problem.status === 403;
       if (UNKNOWN.has(problem.status)) return become("polling");
-      if (problem.status === 401 || problem.status === 403) return become("refused");
+      if (problem.status === 401) return become("locked");
       become("away");
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));

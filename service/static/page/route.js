@@ -1,6 +1,14 @@
 // Where the reader is: the part of the address behind `#`. Every panel and every filter is an address.
 import { useEffect, useState } from "./preact.js";
 
+let moved = false;
+addEventListener("hashchange", () => { moved = true; }, { once: true });
+
+// Whether the reader is still where the page was opened.
+export function untouched() {
+  return !moved;
+}
+
 export function here() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   return { path: path.split("/").filter(Boolean).map(decoded), query: new URLSearchParams(query) };

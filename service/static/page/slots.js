@@ -1,9 +1,9 @@
 // The first panel: the board of slots, the cap, the flow.
-import { html } from "./preact.js";
-import { useLive } from "./live.js";
+import { html, useEffect } from "./preact.js";
+import { isRefused, useLive } from "./live.js";
 import { Notice, Panel } from "./parts.js";
 import { count, plural, seconds, share } from "./words.js";
-import { to } from "./route.js";
+import { to, untouched } from "./route.js";
 import { Board } from "./board.js";
 import { Cap } from "./cap.js";
 import { Flow } from "./flow.js";
@@ -16,27 +16,42 @@ export function Slots({ query }) {
   const window = query.get("window") ?? "3600";
   const stats = useLive(`stats?window=${encodeURIComponent(window)}`, STATS_MS);
   const slots = seen.data;
+  const refused = isRefused(seen);
+  useEffect(() => {
+    if (refused && untouched()) location.replace(to(["jobs"])); // which every key may see
+  }, [refused]);
   return html`
     <${Notice} seen=${seen} what="the slots" />
+    ${refused && html`<${Counts} />`}
     ${slots && html`<${Figures} slots=${slots} />`}
     <div class="columns">
       ${slots && html`
         <${Panel} title="Slots" id="board-title" className="board" aside=${html`<${Proof} />`}>
-          <${Board} slots=${slots} usual=${stats.data?.algorithms ?? {}} />
+          <${Board} slots=${slots} usual=${isRefused(stats) ? null : stats.data?.algorithms ?? {}} />
           <${Cap} slots=${slots} />
         <//>`}
       <${Flow} seen=${stats} window=${window} />
     </div>`;
 }
 
+// The numbers that every key may see.
+function Counts() {
+  const { data } = useLive("jobs/concurrency/status");
+  return data && html`<ul class="figures" aria-label="The fleet now"><${Running} slots=${data} /></ul>`;
+}
+
+function Running({ slots }) {
+  const free = slots.available_slots;
+  return html`
+    <${Figure} name="running" value=${`${count(slots.running_jobs)} of ${count(slots.max_concurrent)}`}
+      more=${free ? `${plural(free, "slot")} free` : "no slot is free"} href=${to(["jobs"], { status: "running" })} />`;
+}
+
 // Each number leads to the list that it counts.
 function Figures({ slots }) {
-  const free = slots.available_slots;
-  const full = slots.saturated_since ? "no slot is free" : `${plural(free, "slot")} free`;
   return html`
     <ul class="figures" aria-label="The fleet now">
-      <${Figure} name="running" value=${`${count(slots.running_jobs)} of ${count(slots.max_concurrent)}`} more=${full}
-        href=${to(["jobs"], { status: "running" })} />
+      <${Running} slots=${slots} />
       <${Figure} name="waiting" value=${count(slots.pending_jobs)}
         more=${slots.scheduled_jobs ? `and ${count(slots.scheduled_jobs)} not due yet` : "due now"}
         href=${to(["jobs"], { status: "pending" })} />
