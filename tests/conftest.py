@@ -53,8 +53,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def redis_url(server: Server) -> Iterator[str]:
     server.client.flushall()
     server.client.script_flush()
+    server.client.acl_log_reset()
     yield server.url
     check_nothing_left(server.client)
+    check_nothing_denied(server.client)
 
 
 @pytest.fixture
@@ -116,6 +118,12 @@ def _fleet(url: str, witness: Witness, tmp_path: Path) -> Iterator[Fleet]:
     fleet.close()
     wait_until(lambda: not fleet.strays(), within=10, what="no process of the fleet is left")
     wait_until(lambda: witness.alive == 0, within=10, what="no body is left")
+
+
+def check_nothing_denied(client: redis.Redis) -> None:
+    """Fail where a part, which comes as its user of least rights, tried what that may not do."""
+    denied = [row for row in client.acl_log() if row["username"] in ("frontend", "worker")]
+    assert denied == [], "deploy/redis/users.acl lacks what was needed"
 
 
 def check_nothing_left(client: redis.Redis) -> None:

@@ -17,7 +17,7 @@ import redis
 
 from slotwise.keys import Keys
 from tests.facts import wait_until
-from tests.servers import free_port
+from tests.servers import as_user, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "SLOTWISE_TEST_FLEET"
@@ -55,10 +55,14 @@ class Process:
 
 
 class Fleet:
-    """Starts the parts on one server, with settings that tests can bear (leases of 2 s)."""
+    """Starts the parts on one server, with settings that tests can bear (leases of 2 s).
+
+    They come to a server of `tests.servers` as its users of least rights, `as_users`.
+    """
 
     def __init__(self, url: str, directory: Path) -> None:
         self.url = url
+        self.as_users = "@" not in url
         self.directory = directory
         self.mark = uuid.uuid4().hex
         self.redis = redis.Redis.from_url(url)
@@ -74,9 +78,11 @@ class Fleet:
             MARK: self.mark,
         }
 
-    def _start(self, command: list[str], settings: Mapping[str, str]) -> Process:
+    def _start(self, command: list[str], user: str, settings: Mapping[str, str]) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         env = {**inherited, **self.settings, **settings}
+        if env["REDIS_URL"] == self.url and self.as_users:
+            env["REDIS_URL"] = as_user(self.url, user)
         log = (
             self.directory
             / f"{len(self.processes)}-{Path(command[1 if command[0] == sys.executable else 0]).name}.log"
@@ -90,7 +96,7 @@ class Fleet:
     ) -> Process:
         """A worker by the real command; returns when it has a lease (unless it was told to do something else)."""
         known = set(self.redis.hkeys(self.keys.leases))
-        process = self._start([str(Path(sys.executable).with_name("arq")), target, *flags], settings)
+        process = self._start([str(Path(sys.executable).with_name("arq")), target, *flags], "worker", settings)
         if not flags:
             wait_until(
                 lambda: set(self.redis.hkeys(self.keys.leases)) - known or not process.alive,
@@ -103,7 +109,7 @@ class Fleet:
     def front(self, **settings: str) -> httpx2.Client:
         """A front end; returns a client of it when it is ready."""
         port = free_port()
-        process = self._start([sys.executable, "-m", "service"], {"PORT": str(port), **settings})
+        process = self._start([sys.executable, "-m", "service"], "frontend", {"PORT": str(port), **settings})
         client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         self.fronts.append(client)
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import redis
 
@@ -20,6 +21,23 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+USERS: Final = Path(__file__).parents[1] / "deploy" / "redis" / "users.acl"
+
+
+def with_users(directory: Path) -> Path:
+    """A file of the users of least rights, and of the default one, which may do everything: the tests' own."""
+    rules = USERS.read_text()
+    assert "user default off" in rules
+    file = directory / "users.acl"
+    file.write_text(rules.replace("user default off", "user default on nopass ~* &* +@all"))
+    return file
+
+
+def as_user(url: str, user: str) -> str:
+    """A server's address for one of them."""
+    return url.replace("//", f"//{user}:CHANGE-{user}@")
 
 
 class Server:
@@ -45,6 +63,8 @@ class Server:
         self._options = (*(("--appendonly", "yes", "--appendfsync", "always") if aof else ()), *options)
         self.port = free_port()
         self._conf = () if conf is None else (str(conf),)
+        if conf is None and "--aclfile" not in options:
+            self._options = (*self._options, "--aclfile", str(with_users(directory)))
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.client = redis.Redis(port=self.port, password=password, socket_timeout=30)

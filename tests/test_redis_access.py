@@ -13,30 +13,21 @@ from slotwise import scripts, wire
 from slotwise.keys import Keys
 from tests.facts import wait_until
 from tests.fleet import Fleet, ended, job, submit
-from tests.servers import Server
+from tests.servers import USERS, Server, as_user
 from tests.service.listener import Listener
 from tests.witness import ADDRESS, Witness
 
-ACL = Path(__file__).parents[1] / "deploy" / "redis" / "users.acl"
-USERS = ("frontend", "worker", "metrics")
+NAMES = ("frontend", "worker", "metrics")
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Server]:
-    """A server with these users; the test's own is the default one, which the file turns off."""
-    rules = ACL.read_text()
-    assert "user default off" in rules
-    for name in USERS:
-        assert f">CHANGE-{name} " in rules
-    (tmp_path / "users.acl").write_text(rules.replace("user default off", "user default on nopass ~* &* +@all"))
-    server = Server(tmp_path, options=("--aclfile", str(tmp_path / "users.acl")))
+    """A server of this test alone: every one has these users, and the tests' own may do everything."""
+    assert all(f">CHANGE-{name} " in USERS.read_text() for name in NAMES)
+    server = Server(tmp_path)
     server.start()
     yield server
     server.stop()
-
-
-def url_of(server: Server, user: str) -> str:
-    return server.url.replace("//", f"//{user}:CHANGE-{user}@")
 
 
 @pytest.mark.slow
@@ -46,9 +37,8 @@ async def test_a_fleet_runs_with_the_rights_of_its_users(
     fleet = Fleet(guarded.url, tmp_path)
     fleet.settings[ADDRESS] = witness.address
     try:
-        fleet.settings["REDIS_URL"] = url_of(guarded, "worker")
         worker = fleet.worker()
-        front = fleet.front(REDIS_URL=url_of(guarded, "frontend"), MAX_CONCURRENT_JOBS="4")
+        front = fleet.front(MAX_CONCURRENT_JOBS="4")
         done = submit(front, "Add", a=1, b=2)
         listener = Listener(front, done)
         assert ended(front, done)["status"] == "completed"
@@ -81,14 +71,13 @@ async def test_a_fleet_runs_with_the_rights_of_its_users(
         name = front.get("/workers").json()["workers"][0]["name"]
         assert front.post(f"/workers/{name}/drain").status_code in (200, 202)
         assert front.post(f"/workers/{name}/resume").status_code in (200, 202)
-        await stock_client(url_of(guarded, "worker"))
+        await stock_client(as_user(guarded.url, "worker"))
         assert fleet.worker(flags=("--check",)).wait() == 0
         assert fleet.worker(flags=("--burst",)).wait() == 0
         assert '"wake_refused"' not in worker.said(), "it finds jobs by polling only"
     finally:
         fleet.close()
-    denied = [dict(zip(row[::2], row[1::2], strict=True)) for row in guarded.client.execute_command("ACL LOG")]
-    assert not [{name: each[name] for name in (b"username", b"object", b"reason")} for each in denied]
+    assert guarded.client.acl_log() == []
 
 
 async def stock_client(url: str) -> None:
@@ -104,7 +93,7 @@ async def stock_client(url: str) -> None:
 def test_metrics_reads_and_changes_nothing(guarded: Server) -> None:
     keys = Keys()
     guarded.client.hset(keys.counts, "submitted", 1)
-    with redis.Redis.from_url(url_of(guarded, "metrics")) as looker:
+    with redis.Redis.from_url(as_user(guarded.url, "metrics")) as looker:
         assert looker.hgetall(keys.counts) == {b"submitted": b"1"}
         assert looker.zcard(keys.running) == looker.zcard(keys.queue) == 0
         slots = scripts.SLOTS.source
@@ -118,7 +107,7 @@ def test_metrics_reads_and_changes_nothing(guarded: Server) -> None:
 
 @pytest.mark.parametrize("user", ["frontend", "worker"])
 def test_nobody_rules_the_server(guarded: Server, user: str) -> None:
-    with redis.Redis.from_url(url_of(guarded, user)) as client:
+    with redis.Redis.from_url(as_user(guarded.url, user)) as client:
         for command in (
             *(("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("SCAN", "0"), ("ACL", "LIST")),
             *(("SHUTDOWN",), ("SCRIPT", "FLUSH"), ("FUNCTION", "LIST"), ("CLIENT", "KILL", "ID", "1")),
