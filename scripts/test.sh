@@ -41,8 +41,8 @@ if ! command -v promtool >/dev/null && [[ ! -x .venv/bin/promtool ]] && command 
 fi
 scripts/check.sh
 
-# A file of tests at a time: its servers and fleets are its own. In the order that tests/conftest.py gives them.
-processes=(-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+# A file of tests at a time: its servers and fleets are its own.
+processes=(-n auto --maxprocesses 4 --dist loadfile)
 report="$(mktemp)"
 trap 'rm -f "$report"' EXIT
 status=0

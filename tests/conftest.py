@@ -28,23 +28,6 @@ LASTING = {
 }
 
 
-# What takes longest comes first, so that no process is left with it alone at the end; one of chaos at a time.
-EARLY = (
-    "test_fixed_seed",
-    "test_fleet.py",
-    "/worker/",
-    "test_drawn_seed",
-    "/protocol/",
-    "/model/",
-    "/page/",
-    "test_pages",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((at for at, part in enumerate(EARLY) if part in str(item.path)), len(EARLY)))
-
-
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Tell:
     """Have a line stand at the end of the run, whichever process the test runs in."""
