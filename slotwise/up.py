@@ -24,7 +24,7 @@ from slotwise.settings import Settings
 from slotwise.signals import Signals
 
 STOP_SECONDS: Final = 5.0  # from Ctrl-C to the last SIGKILL of front end and worker
-DRAIN_SECONDS: Final = 4.0  # of these, for running jobs; the rest is for handing back what did not finish
+DRAIN_SECONDS: Final = 3.5  # of these, for running jobs; the rest is for handing back what did not finish
 PATIENCE_SECONDS: Final = 20.0  # without being ready, until the next line that says what is missing
 POLL_SECONDS: Final = 0.1  # between looks at what sends no signal, while it starts
 ADOPTED_POLL_SECONDS: Final = 1.0  # a server that is not our child sends no signal when it ends
