@@ -57,12 +57,12 @@ class Process:
 class Fleet:
     """Starts the parts on one server, with settings that tests can bear (leases of 2 s).
 
-    They come to a server of `tests.servers` as its users of least rights, `as_users`.
+    With `as_users` they come to a server of `tests.servers` as its users of least rights.
     """
 
     def __init__(self, url: str, directory: Path) -> None:
         self.url = url
-        self.as_users = "@" not in url
+        self.as_users = False
         self.directory = directory
         self.mark = uuid.uuid4().hex
         self.redis = redis.Redis.from_url(url)

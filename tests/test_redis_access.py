@@ -36,6 +36,7 @@ async def test_a_fleet_runs_with_the_rights_of_its_users(
 ) -> None:
     fleet = Fleet(guarded.url, tmp_path)
     fleet.settings[ADDRESS] = witness.address
+    fleet.as_users = True
     try:
         worker = fleet.worker()
         front = fleet.front(MAX_CONCURRENT_JOBS="4")

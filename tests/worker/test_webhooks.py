@@ -28,7 +28,8 @@ EVERY = ["job.running", "job.progress", "job.completed", "job.failed", "job.canc
 
 @pytest.fixture
 def hooked(fleet: Fleet) -> Fleet:
-    """Whose receivers are on this machine; two secrets are in use."""
+    """Whose receivers are on this machine; two secrets are in use. Its parts are users of least rights."""
+    fleet.as_users = True
     fleet.settings |= {"WEBHOOK_ALLOW": "127.0.0.1", "WEBHOOK_SECRET": f"{NEW},{OLD}"}
     return fleet
 
