@@ -15,7 +15,7 @@ from tests.facts import Tell
 SLACK = 5.0  # a machine that does other things as well breaks no promise
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # two minutes of a machine that does nothing else
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not LIBRARIES, reason="no libfaketime (Debian: faketime)")
 def test_every_promise_is_kept(tmp_path: Path, tell: Tell) -> None:
